@@ -1,0 +1,1 @@
+"""The reference control plane: policies in, xDS resources out, acknowledgements tracked."""

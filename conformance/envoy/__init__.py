@@ -1,0 +1,1 @@
+"""Envoy security servers as processes or containers, behind one interface."""

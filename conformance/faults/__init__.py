@@ -1,0 +1,1 @@
+"""Seeded defects, each naming the checks that must catch it, and why."""

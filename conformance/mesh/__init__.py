@@ -1,0 +1,1 @@
+"""A whole mesh from the rooms below: security servers, control plane, certificates, building blocks."""

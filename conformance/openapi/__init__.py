@@ -1,0 +1,1 @@
+"""Building blocks' contracts: loading, validating, exercising."""

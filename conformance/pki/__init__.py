@@ -1,0 +1,1 @@
+"""The test certificate authority of a run, with every bad certificate that a check needs."""

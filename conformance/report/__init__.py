@@ -1,0 +1,1 @@
+"""Every report is rendered from the run record and from nothing else."""

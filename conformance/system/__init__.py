@@ -1,0 +1,1 @@
+"""What the suite asks of the operating system: child processes, private folders, deadlines."""

@@ -1,0 +1,123 @@
+"""Child processes of a run: started in a group of their own, output kept, death noticed, always ended."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections import deque
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from conformance.model.errors import EnvironmentFault
+from conformance.system.guard import Guard
+
+__all__ = ["ChildProcess"]
+
+KEPT_LINES = 200
+LONGEST_LINE = 64 * 1024
+
+
+class ChildProcess:
+    """A running program. Its last output lines are in `tail()`; `exited` is a future with its exit code."""
+
+    def __init__(self, process: asyncio.subprocess.Process, name: str, guard: Guard) -> None:
+        self.name = name
+        self._process = process
+        self._guard = guard
+        self._lines: deque[str] = deque(maxlen=KEPT_LINES)
+        self._pump = asyncio.create_task(self._keep_output(), name=f"output of {name}")
+        self.exited: asyncio.Task[int] = asyncio.create_task(self._wait(), name=f"exit of {name}")
+
+    @classmethod
+    async def start(
+        cls,
+        arguments: Sequence[str],
+        *,
+        name: str,
+        guard: Guard,
+        environment: Mapping[str, str] | None = None,
+        folder: Path | None = None,
+    ) -> ChildProcess:
+        """Start `arguments` (no shell) with standard input closed and both outputs captured.
+
+        Args:
+            arguments: program and arguments.
+            name: for messages.
+            guard: ends the process group should this runner die.
+            environment: the complete environment; the runner's own by default.
+            folder: working directory.
+
+        Raises:
+            EnvironmentFault: the program does not exist or cannot be executed.
+
+        """
+        try:
+            process = await asyncio.create_subprocess_exec(
+                *arguments,
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.STDOUT,
+                env=dict(environment) if environment is not None else None,
+                cwd=folder,
+                start_new_session=True,
+            )
+        except OSError as problem:
+            raise EnvironmentFault(
+                f"{name} could not be started: {problem.strerror or problem}",
+                where=str(arguments[0]),
+                next_step="check that the program exists, is executable and is on the PATH",
+            ) from problem
+        guard.protect("group", process.pid)
+        return cls(process, name, guard)
+
+    @property
+    def pid(self) -> int:
+        """Process id, and the id of the group that `stop` ends."""
+        return self._process.pid
+
+    @property
+    def alive(self) -> bool:
+        """Whether the program still runs."""
+        return not self.exited.done()
+
+    def tail(self, lines: int = 20) -> str:
+        """The last lines that it printed to either output."""
+        return "\n".join(list(self._lines)[-lines:])
+
+    async def stop(self, grace_s: float = 2.0) -> int:
+        """SIGTERM to the group, SIGKILL after `grace_s` seconds; returns the exit code (negative: the signal)."""
+        self._signal(signal.SIGTERM)
+        with suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(asyncio.shield(self.exited), grace_s)
+        # Also when the leader is gone: its own children may not be.
+        self._signal(signal.SIGKILL)
+        code = await self.exited
+        self._guard.release("group", self.pid)
+        await self._pump
+        return code
+
+    def kill(self) -> None:
+        """SIGKILL to the whole group, now."""
+        self._signal(signal.SIGKILL)
+
+    def _signal(self, number: signal.Signals) -> None:
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.pid, number)
+
+    async def _wait(self) -> int:
+        return await self._process.wait()
+
+    async def _keep_output(self) -> None:
+        stream = self._process.stdout
+        assert stream is not None  # noqa: S101 -- a pipe was asked for
+        partial = b""
+        while chunk := await stream.read(LONGEST_LINE):
+            *complete, partial = (partial + chunk).split(b"\n")
+            self._lines.extend(line.decode(errors="replace") for line in complete)
+            if len(partial) > LONGEST_LINE:
+                self._lines.append(partial.decode(errors="replace"))
+                partial = b""
+        if partial:
+            self._lines.append(partial.decode(errors="replace"))
