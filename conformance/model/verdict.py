@@ -1,0 +1,181 @@
+"""Evidence, verdicts, results, and what they add up to.
+
+Invariants: a result names exactly one check of the plan; totals of the six verdicts add up to the plan; a fail stays a fail,
+waived or not; nothing but a pass ever counts as proof.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any
+
+from conformance.model.errors import ExitCode
+from conformance.model.requirements import Level
+
+__all__ = [
+    "Evidence",
+    "EvidenceKind",
+    "Expectation",
+    "Outcome",
+    "Result",
+    "Verdict",
+    "exit_code_of",
+    "judge_outcome",
+    "now",
+    "totals_of",
+]
+
+
+def now() -> str:
+    """The present, as RFC 3339 in UTC with milliseconds."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+class Verdict(StrEnum):
+    """What one check says about the subject."""
+
+    PASS = "pass"  # noqa: S105 -- a verdict, no password
+    FAIL = "fail"
+    INCONCLUSIVE = "inconclusive"
+    ERROR = "error"
+    NOT_APPLICABLE = "not-applicable"
+    NOT_RUN = "not-run"
+
+
+class Outcome(StrEnum):
+    """What the whole run says about the subject."""
+
+    CONFORMANT = "conformant"
+    CONFORMANT_WITH_WAIVERS = "conformant-with-waivers"
+    NOT_CONFORMANT = "not-conformant"
+    INCOMPLETE = "incomplete"
+
+
+class EvidenceKind(StrEnum):
+    """What sort of observation a piece of evidence is."""
+
+    HANDSHAKE = "handshake"
+    EXCHANGE = "exchange"
+    STATISTICS = "statistics"
+    ACCESS_LOG = "access-log"
+    ARRIVALS = "arrivals"
+    CONFIGURATION = "configuration"
+    PROPAGATION = "propagation"
+    CONTRACT = "contract"
+    NOTE = "note"
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """One recorded observation. `observed` is plain JSON; secrets never enter it."""
+
+    name: str
+    kind: EvidenceKind
+    observed: Mapping[str, Any]
+    at: str = field(default_factory=now)
+
+    def to_json(self) -> dict[str, Any]:
+        """As it stands in the record."""
+        return {"name": self.name, "kind": self.kind.value, "at": self.at, "observed": dict(self.observed)}
+
+
+@dataclass(frozen=True)
+class Expectation:
+    """One thing that a check judged: its reason code, the sentence that had to be true, and what was seen."""
+
+    code: str
+    expected: str
+    seen: str
+    met: bool
+
+    def to_json(self) -> dict[str, Any]:
+        """As it stands in the record."""
+        return {"code": self.code, "expected": self.expected, "seen": self.seen, "met": self.met}
+
+
+@dataclass(frozen=True)
+class Result:
+    """What one check found. `reason` is the code of the first expectation that was not met, or why there was nothing to judge."""
+
+    check: str
+    title: str
+    level: Level
+    proves: tuple[str, ...]
+    verdict: Verdict
+    reason: str
+    expected: str = ""
+    seen: str = ""
+    next_step: str = ""
+    expectations: tuple[Expectation, ...] = ()
+    evidence: tuple[Evidence, ...] = ()
+    reproduce: str = ""
+    started: str | None = None
+    duration_s: float = 0.0
+
+    def to_json(self) -> dict[str, Any]:
+        """As it stands in the record."""
+        return {
+            "check": self.check,
+            "title": self.title,
+            "level": self.level.value,
+            "proves": list(self.proves),
+            "verdict": self.verdict.value,
+            "reason": self.reason,
+            "expected": self.expected,
+            "seen": self.seen,
+            "next_step": self.next_step,
+            "expectations": [expectation.to_json() for expectation in self.expectations],
+            "evidence": [evidence.to_json() for evidence in self.evidence],
+            "reproduce": self.reproduce,
+            "started": self.started,
+            "duration_s": round(self.duration_s, 4),
+        }
+
+
+def totals_of(verdicts: Sequence[Verdict]) -> dict[str, int]:
+    """How often each verdict was given; all six are always named, so the totals add up to the plan."""
+    return {verdict.value: sum(1 for given in verdicts if given is verdict) for verdict in Verdict}
+
+
+def judge_outcome(
+    results: Sequence[Result], *, waived: frozenset[str], waiver_problems: bool, interrupted: bool
+) -> Outcome:
+    """The outcome of a run.
+
+    Args:
+        results: one for each check of the plan.
+        waived: ids of the checks whose fail a valid waiver covers.
+        waiver_problems: an expired or unused waiver stands in the run file.
+        interrupted: the run did not come to its end.
+
+    A failed MUST disqualifies, whatever else happened. A MUST that is neither proven nor waived leaves the run incomplete.
+    SHOULD and MAY are reported and never disqualify.
+
+    """
+    musts = [result for result in results if result.level is Level.MUST]
+    failed = {result.check for result in musts if result.verdict is Verdict.FAIL}
+    unproven = {
+        result.check
+        for result in musts
+        if result.verdict in (Verdict.INCONCLUSIVE, Verdict.ERROR, Verdict.NOT_RUN)
+    }
+    if failed - waived or waiver_problems:
+        return Outcome.NOT_CONFORMANT
+    proven_something = any(result.verdict is Verdict.PASS for result in musts)
+    if unproven or interrupted or not proven_something:
+        return Outcome.INCOMPLETE
+    used = any(result.verdict is Verdict.FAIL and result.check in waived for result in results)
+    return Outcome.CONFORMANT_WITH_WAIVERS if used else Outcome.CONFORMANT
+
+
+def exit_code_of(outcome: Outcome) -> ExitCode:
+    """The exit code that goes with an outcome."""
+    return {
+        Outcome.CONFORMANT: ExitCode.CONFORMANT,
+        Outcome.CONFORMANT_WITH_WAIVERS: ExitCode.CONFORMANT,
+        Outcome.NOT_CONFORMANT: ExitCode.NOT_CONFORMANT,
+        Outcome.INCOMPLETE: ExitCode.INCOMPLETE,
+    }[outcome]
