@@ -1,1 +1,16 @@
 """The test certificate authority of a run, with every bad certificate that a check needs."""
+
+from conformance.pki.contexts import anonymous_client_context
+from conformance.pki.credential import Credential, PemFiles
+from conformance.pki.identity import identity_in, spiffe_id
+from conformance.pki.trust_domain import Clock, TrustDomain
+
+__all__ = [
+    "Clock",
+    "Credential",
+    "PemFiles",
+    "TrustDomain",
+    "anonymous_client_context",
+    "identity_in",
+    "spiffe_id",
+]
