@@ -36,12 +36,11 @@ Name = TypeVar("Name", bound=StrEnum)
 
 
 class Level(StrEnum):
-    """How strongly a requirement binds, in the sense of RFC 2119."""
+    """How strongly a requirement binds, in the sense of RFC 2119; a MAY may be absent, but is checked once declared."""
 
     MUST = "MUST"
     SHOULD = "SHOULD"
     MAY = "MAY"
-    """The behaviour is free to be absent; once the subject declares it, it is checked."""
 
 
 class Area(StrEnum):
@@ -69,8 +68,6 @@ class Feature(StrEnum):
     """Both ends of every hop between security servers prove who they are with certificates."""
     TLS_1_2 = "tls-1.2"
     """TLS 1.2 is allowed beside 1.3."""
-    REVOCATION = "revocation"
-    """Certificates can be revoked before they expire, by certificate revocation lists."""
     POLICY = "policy"
     """Rules are changed while the mesh runs."""
     AUTHORIZATION = "authorization"
@@ -82,7 +79,7 @@ class Feature(StrEnum):
     ROUTING = "routing"
     """Calls find their building block by path, method, header and authority."""
     WEIGHTED_ROUTING = "weighted-routing"
-    """Calls are split among versions by weight."""
+    """Calls are split among versions by weight, or switched from one version to another."""
     MEDIATOR_ADDRESSING = "mediator-addressing"
     """Services are addressed as the Information Mediator does: `/r1/{instance}/{class}/{member}/...`."""
     GRPC = "grpc"
@@ -101,8 +98,6 @@ class Feature(StrEnum):
     """Aborts and delays are injected on purpose."""
     DISCOVERY = "discovery"
     """Endpoints come and go while the mesh runs."""
-    HEALTH_CHECKS = "health-checks"
-    """Security servers ask endpoints actively whether they are well."""
     FAILOVER = "failover"
     """Endpoints of lower priority take over when those of higher priority fail."""
     TRACING = "tracing"
@@ -111,6 +106,8 @@ class Feature(StrEnum):
     """Access logs and metrics are kept."""
     TOPOLOGY = "topology"
     """All traffic goes through the security servers; there is no way round them."""
+    INTER_PROXY = "inter-proxy"
+    """A security server stands between each application, on a machine of its own, and its peers."""
     SIDECAR = "sidecar"
     """A security server stands beside each application."""
     EXTERNAL_GATEWAY = "external-gateway"
@@ -162,7 +159,7 @@ class Profile:
     title: str
     text: str
     mandatory: tuple[Feature, ...]
-    """Never not-applicable: a subject that lacks one is not conformant."""
+    """Never not-applicable: what needs them is judged whether the subject declares them or not."""
     optional: tuple[Feature, ...]
     """Judged when the subject declares them."""
     reasons: tuple[str, ...]
