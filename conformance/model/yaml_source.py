@@ -61,12 +61,25 @@ class Remark:
     position: Position
 
 
-@dataclass
 class _Place:
-    """Where a value stands, and where its children do, by key or index: the place of the key and that of the value."""
+    """Where a value stands, and where its children do, by key or index: the place of the key and that of the value.
 
-    position: Position
-    children: dict[str | int, tuple[_Place, _Place]] = field(default_factory=dict)
+    There is one for every value of the document, so it is as small as can be.
+    """
+
+    __slots__ = ("children", "column", "line")
+
+    def __init__(self, line: int, column: int, children: dict[str | int, tuple[_Place, _Place]]) -> None:
+        self.line = line
+        self.column = column
+        self.children = children
+
+    @property
+    def position(self) -> Position:
+        return Position(self.line, self.column)
+
+
+NO_CHILDREN: dict[str | int, tuple[_Place, _Place]] = {}
 
 
 @dataclass(frozen=True)
@@ -153,6 +166,11 @@ def _position(mark: Any) -> Position:  # noqa: ANN401 -- the C parser's marks ar
     return Position(mark.line + 1, mark.column + 1) if mark else Position(1, 1)
 
 
+def _place(event: yaml.Event, children: dict[str | int, tuple[_Place, _Place]]) -> _Place:
+    mark: Any = event.start_mark
+    return _Place(mark.line + 1, mark.column + 1, children)
+
+
 def _end_of(text: str) -> Position:
     return Position(text.count("\n") + 1, len(text) - text.rfind("\n"))
 
@@ -203,7 +221,7 @@ class _Builder:
 
     def __init__(self, source: str, *, lenient: bool) -> None:
         self.value: YamlValue = None
-        self.root = _Place(Position(1, 1))
+        self.root = _Place(1, 1, NO_CHILDREN)
         self.remarks: list[Remark] = []
         self._source = source
         self._lenient = lenient
@@ -231,7 +249,7 @@ class _Builder:
         self._check_tag(event)
         self._count(1, event)
         plain = event.implicit[0] and event.tag is None
-        place = _Place(_position(event.start_mark))
+        place = _place(event, NO_CHILDREN)
         is_key = bool(self._open) and self._open[-1].wants_key
         value = self._meaning(event) if plain and not (is_key and self._lenient) else event.value
         if event.anchor:
@@ -264,7 +282,7 @@ class _Builder:
             # An alias inside of what it names would never end, also where an earlier anchor had the same name.
             self._anchors.pop(event.anchor, None)
         value: list[YamlValue] | dict[str, YamlValue] = {} if isinstance(event, yaml.MappingStartEvent) else []
-        self._open.append(_Collection(value, _Place(_position(event.start_mark)), event.anchor, self._values))
+        self._open.append(_Collection(value, _place(event, {}), event.anchor, self._values))
         self._count(1, event)
 
     def _end(self) -> None:
