@@ -14,7 +14,7 @@ PACKAGE = Path(__file__).resolve().parent.parent
 
 
 def bundled(relative: str) -> Path:
-    """Where `specs/...`, `fixtures/...` or `reports/schemas/...` is: inside the installed wheel, else in the checkout."""
+    """Where `specs/...`, `fixtures/...` or `reports/schemas/...` is: inside the wheel, else in the checkout."""
     in_wheel = PACKAGE / "_bundled"
     return (in_wheel if in_wheel.is_dir() else PACKAGE.parent) / relative
 

@@ -1,9 +1,9 @@
 """Nothing outlives the run, not even when the runner is killed with SIGKILL.
 
-A guard is one small helper process in a session of its own. The runner tells it, line by line, what it has made: process
-groups, private folders, labels of containers. When the pipe between them closes without a farewell, the runner is dead, and the
-guard ends and deletes whatever is left. A parent-death signal would reach direct children only; grandchildren, containers
-and key material need someone who stays behind.
+A guard is one small helper process in a session of its own. The runner tells it, line by line, what it has made:
+process groups, private folders, labels of containers. When the pipe between them closes without a farewell, the
+runner is dead, and the guard ends and deletes whatever is left. A parent-death signal would reach direct children
+only; grandchildren, containers and key material need someone who stays behind.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Guard:
         return self._process.pid
 
     def protect(self, kind: Kind, what: str | int | Path) -> None:
-        """From now on, clean this up should the runner die: a process group id, a folder, a container label `key=value`."""
+        """Clean this up should the runner die: a process group id, a folder, a container label `key=value`."""
         self._say("protect", kind, what)
 
     def release(self, kind: Kind, what: str | int | Path) -> None:

@@ -1,4 +1,6 @@
-"""The helper process of `guard`: standard library only, so that it starts fast and depends on nothing that may be broken."""
+"""The helper process of `guard`: standard library only, so that it starts fast and depends on nothing that may be
+broken.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +33,7 @@ CLEAN_UP = {"group": _end_group, "containers": _remove_containers, "folder": _de
 
 
 def main() -> None:
-    """Remember what is protected until the runner's end of the pipe closes, then clean up: processes first, folders last."""
+    """Remember what is protected until the runner's end of the pipe closes; then clean up, folders last."""
     for ignored in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(ignored, signal.SIG_IGN)
     left: dict[str, set[str]] = {kind: set() for kind in CLEAN_UP}

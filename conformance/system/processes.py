@@ -17,17 +17,18 @@ __all__ = ["ChildProcess"]
 
 KEPT_LINES = 200
 LONGEST_LINE = 64 * 1024
+LAST_OUTPUT_S = 1.0
 
 
 class ChildProcess:
     """A running program. Its last output lines are in `tail()`; `exited` is a future with its exit code."""
 
-    def __init__(self, process: asyncio.subprocess.Process, name: str, guard: Guard) -> None:
+    def __init__(self, process: asyncio.subprocess.Process, output: int, name: str, guard: Guard) -> None:
         self.name = name
         self._process = process
         self._guard = guard
         self._lines: deque[str] = deque(maxlen=KEPT_LINES)
-        self._pump = asyncio.create_task(self._keep_output(), name=f"output of {name}")
+        self._pump = asyncio.create_task(self._keep_output(output), name=f"output of {name}")
         self.exited: asyncio.Task[int] = asyncio.create_task(self._wait(), name=f"exit of {name}")
 
     @classmethod
@@ -53,24 +54,30 @@ class ChildProcess:
             EnvironmentFault: the program does not exist or cannot be executed.
 
         """
+        # A pipe of our own: asyncio tells of the end of a program only when its pipes are closed too, and a grandchild
+        # may hold them open for ever.
+        output, write_end = os.pipe()
         try:
             process = await asyncio.create_subprocess_exec(
                 *arguments,
                 stdin=asyncio.subprocess.DEVNULL,
-                stdout=asyncio.subprocess.PIPE,
-                stderr=asyncio.subprocess.STDOUT,
+                stdout=write_end,
+                stderr=write_end,
                 env=dict(environment) if environment is not None else None,
                 cwd=folder,
                 start_new_session=True,
             )
         except OSError as problem:
+            os.close(output)
             raise EnvironmentFault(
                 f"{name} could not be started: {problem.strerror or problem}",
                 where=str(arguments[0]),
                 next_step="check that the program exists, is executable and is on the PATH",
             ) from problem
+        finally:
+            os.close(write_end)
         guard.protect("group", process.pid)
-        return cls(process, name, guard)
+        return cls(process, output, name, guard)
 
     @property
     def pid(self) -> int:
@@ -95,7 +102,10 @@ class ChildProcess:
         self._signal(signal.SIGKILL)
         code = await self.exited
         self._guard.release("group", self.pid)
-        await self._pump
+        # A grandchild in a session of its own may hold the output open for ever; nobody needs its words any more.
+        await asyncio.wait({self._pump}, timeout=LAST_OUTPUT_S)
+        self._pump.cancel()
+        await asyncio.wait({self._pump})
         return code
 
     def kill(self) -> None:
@@ -109,15 +119,20 @@ class ChildProcess:
     async def _wait(self) -> int:
         return await self._process.wait()
 
-    async def _keep_output(self) -> None:
-        stream = self._process.stdout
-        assert stream is not None  # noqa: S101 -- a pipe was asked for
+    async def _keep_output(self, output: int) -> None:
+        stream = asyncio.StreamReader()
+        transport, _ = await asyncio.get_running_loop().connect_read_pipe(
+            lambda: asyncio.StreamReaderProtocol(stream), os.fdopen(output, "rb", 0)
+        )
         partial = b""
-        while chunk := await stream.read(LONGEST_LINE):
-            *complete, partial = (partial + chunk).split(b"\n")
-            self._lines.extend(line.decode(errors="replace") for line in complete)
-            if len(partial) > LONGEST_LINE:
+        try:
+            while chunk := await stream.read(LONGEST_LINE):
+                *complete, partial = (partial + chunk).split(b"\n")
+                self._lines.extend(line.decode(errors="replace") for line in complete)
+                if len(partial) > LONGEST_LINE:
+                    self._lines.append(partial.decode(errors="replace"))
+                    partial = b""
+        finally:
+            if partial:
                 self._lines.append(partial.decode(errors="replace"))
-                partial = b""
-        if partial:
-            self._lines.append(partial.decode(errors="replace"))
+            transport.close()

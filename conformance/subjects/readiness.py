@@ -1,0 +1,83 @@
+"""Whether a subject is ready: its port accepts, and if a path was named, that path is answered with a status below 500.
+
+A subject may be broken in any way, so each attempt is bounded in time and in bytes, and says exactly what it met.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from dataclasses import dataclass
+
+import httpx
+
+__all__ = ["Attempt", "attempt"]
+
+LONGEST_BODY = 1024 * 1024
+SHOWN = 80
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One look at the subject."""
+
+    ready: bool
+    seen: str
+    """What was met, as the rest of a sentence that starts with "it"."""
+
+
+async def attempt(origin_url: str, host: str, port: int, path: str | None, timeout: float) -> Attempt:
+    """Look once, for at most `timeout` seconds.
+
+    Args:
+        origin_url: scheme, host and port.
+        host: where to connect to.
+        port: likewise.
+        path: what to ask for, or None to be content with an accepted connection.
+        timeout: seconds for everything.
+
+    """
+    refused = await _connect(host, port, timeout)
+    if refused:
+        return Attempt(False, refused)
+    if path is None:
+        return Attempt(True, "accepts connections")
+    try:
+        async with asyncio.timeout(timeout):
+            return await _ask(origin_url, path, timeout)
+    except TimeoutError:
+        return Attempt(False, f"accepts connections, but GET {path} had no complete answer within {timeout:g} s")
+
+
+async def _connect(host: str, port: int, timeout: float) -> str | None:
+    try:
+        async with asyncio.timeout(timeout):
+            _, writer = await asyncio.open_connection(host, port)
+    except TimeoutError:
+        return f"does not accept a connection on {host}:{port} within {timeout:g} s"
+    except OSError as problem:
+        return f"does not accept a connection on {host}:{port}: {problem.strerror or problem}"
+    writer.close()
+    return None
+
+
+async def _ask(origin_url: str, path: str, timeout: float) -> Attempt:
+    # Inherited proxy settings would send a question about this machine to another one.
+    async with httpx.AsyncClient(trust_env=False, verify=ssl.create_default_context(), timeout=timeout) as client:
+        try:
+            async with client.stream("GET", origin_url + path) as response:
+                asked = f"answers GET {path} with {response.status_code}"
+                size = 0
+                async for piece in response.aiter_raw():
+                    size += len(piece)
+                    if size > LONGEST_BODY:
+                        return Attempt(False, f"{asked}, but its body does not end within {LONGEST_BODY // 1024} KiB")
+        except httpx.TimeoutException:
+            raise TimeoutError from None
+        except httpx.RemoteProtocolError as problem:
+            if "disconnected" in str(problem):
+                return Attempt(False, f"accepts connections, but closes them without an answer to GET {path}")
+            return Attempt(False, f"answers GET {path} with something that is not HTTP/1.1 ({str(problem)[:SHOWN]})")
+        except httpx.TransportError as problem:
+            return Attempt(False, f"breaks off GET {path}: {type(problem).__name__} {str(problem)[:SHOWN]}".rstrip())
+    return Attempt(response.status_code < 500, asked)

@@ -1,0 +1,44 @@
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from conformance.envoy.runtime import SecurityServerSpec
+
+HTTP = "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager"
+ROUTER = "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router"
+FILE_LOG = "type.googleapis.com/envoy.extensions.access_loggers.file.v3.FileAccessLog"
+
+
+@dataclass(frozen=True)
+class SelfSufficientSpec(SecurityServerSpec):
+    """A real security server that needs no control plane: its only listener, `inbound`, answers "hello" and logs."""
+
+    port: int = 0
+
+    def lay_out(self) -> None:
+        super().lay_out()
+        rendered = json.loads(self.bootstrap_file.read_text())
+        del rendered["dynamic_resources"]
+        rendered["static_resources"]["listeners"] = [listener(self.port, self.access_log)]
+        self.bootstrap_file.write_text(json.dumps(rendered))
+
+
+def listener(port: int, access_log: Path) -> dict[str, Any]:
+    route = {"match": {"prefix": "/"}, "direct_response": {"status": 200, "body": {"inline_string": "hello"}}}
+    log = {"path": str(access_log), "log_format": {"text_format_source": {"inline_string": "%RESPONSE_CODE%\n"}}}
+    manager = {
+        "@type": HTTP,
+        "stat_prefix": "inbound",
+        "access_log": [{"name": "file", "typed_config": {"@type": FILE_LOG, **log}}],
+        "route_config": {"name": "hello", "virtual_hosts": [{"name": "any", "domains": ["*"], "routes": [route]}]},
+        "http_filters": [{"name": "router", "typed_config": {"@type": ROUTER}}],
+    }
+    return {
+        "name": "inbound",
+        "address": {"socket_address": {"address": "127.0.0.1", "port_value": port}},
+        "enable_reuse_port": False,
+        "filter_chains": [{"filters": [{"name": "http", "typed_config": manager}]}],
+    }
