@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Final
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
@@ -19,6 +20,9 @@ from conformance.pki.certificates import CLIENT_AND_SERVER, Validity, authority_
 from conformance.pki.credential import Credential
 
 __all__ = ["Authority", "new_key"]
+
+ANY_NUMBER_BELOW: Final = x509.BasicConstraints(ca=True, path_length=None)
+NONE_BELOW: Final = x509.BasicConstraints(ca=True, path_length=0)
 
 
 def new_key() -> ec.EllipticCurvePrivateKey:
@@ -40,15 +44,15 @@ class Authority:
         """A new root, signed by itself."""
         key = new_key()
         builder = authority_certificate(
-            trust_domain, common_name, key.public_key(), validity, issuer=None, path_length=None
+            trust_domain, common_name, key.public_key(), validity, issuer=None, constraints=ANY_NUMBER_BELOW
         )
         return cls(trust_domain, builder.sign(key, SHA256()), (), key)
 
-    def subordinate(self, common_name: str) -> Authority:
-        """A new authority below this one, good for as long, that may sign workloads but no further authority."""
+    def subordinate(self, common_name: str, *, constraints: x509.BasicConstraints = NONE_BELOW) -> Authority:
+        """A new authority below this one, good for as long. By default it may sign workloads, but no authority."""
         key = new_key()
         builder = authority_certificate(
-            self.trust_domain, common_name, key.public_key(), self.validity, issuer=self._name, path_length=0
+            self.trust_domain, common_name, key.public_key(), self.validity, issuer=self._name, constraints=constraints
         )
         certificate = self._sign(builder)
         return Authority(self.trust_domain, certificate, (certificate, *self.chain), key)

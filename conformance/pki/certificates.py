@@ -45,7 +45,7 @@ def authority_certificate(
     validity: Validity,
     *,
     issuer: x509.Name | None,
-    path_length: int | None,
+    constraints: x509.BasicConstraints,
 ) -> x509.CertificateBuilder:
     """An authority's certificate.
 
@@ -55,12 +55,12 @@ def authority_certificate(
         key: the authority's own.
         validity: when the certificate is good.
         issuer: the authority above it; None: it is a root and its own issuer.
-        path_length: how many authorities may follow below it; None: any number.
+        constraints: whether it may sign certificates at all, and how many authorities may follow below it.
 
     """
     return (
         _certificate(trust_domain, common_name, key, validity, issuer)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=path_length), critical=True)
+        .add_extension(constraints, critical=True)
         .add_extension(_key_usage(signs_certificates=True), critical=True)
         .add_extension(
             x509.SubjectAlternativeName([x509.UniformResourceIdentifier(trust_domain_id(trust_domain))]), critical=False

@@ -12,7 +12,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
-from conformance.pki.authority import Authority, new_key
+from conformance.pki.authority import new_key
 from conformance.pki.certificates import CLIENT_AND_SERVER, Validity, workload_certificate
 from conformance.pki.credential import Credential
 from conformance.pki.trust_domain import WORKLOAD_LIFE, TrustDomain
@@ -25,7 +25,7 @@ __all__ = [
     "revoked",
     "self_signed",
     "server_only",
-    "signed_by_workload",
+    "signed_by_non_authority",
     "without_identity",
 ]
 
@@ -72,11 +72,16 @@ def revoked(trust_domain: TrustDomain, identity_path: str) -> Credential:
     return credential
 
 
-def signed_by_workload(trust_domain: TrustDomain, identity_path: str) -> Credential:
-    """Signed with the key of an ordinary workload, which is no authority (RFC 5280, section 6.1.4 k and n)."""
-    impostor = trust_domain.issue(f"{identity_path}-impostor")
-    authority = Authority(trust_domain.name, impostor.certificate, impostor.chain, impostor.private_key)
-    return authority.issue(trust_domain.names(identity_path), authority.validity)
+def signed_by_non_authority(trust_domain: TrustDomain, identity_path: str) -> Credential:
+    """Its issuer has the key usage of an authority, but its basic constraints say that it is none (RFC 5280, 6.1.4 k).
+
+    The issuer's key usage is left as it should be, because without it a verifier finds no issuer at all, and the
+    refusal would look like that of an unknown authority.
+    """
+    impostor = trust_domain.issuing_authority.subordinate(
+        "no authority", constraints=x509.BasicConstraints(ca=False, path_length=None)
+    )
+    return impostor.issue(trust_domain.names(identity_path), trust_domain.from_now(WORKLOAD_LIFE))
 
 
 def beyond_path_length(trust_domain: TrustDomain, identity_path: str) -> Credential:

@@ -47,7 +47,7 @@ REFUSED: list[tuple[Misfit, str, str, str | None]] = [
         "required EKU not found",
     ),
     (misfits.revoked, "certificate revoked", "SSLV3_ALERT_CERTIFICATE_REVOKED", None),
-    (misfits.signed_by_workload, "invalid CA certificate", "TLSV1_ALERT_UNKNOWN_CA", "basicConstraints.cA"),
+    (misfits.signed_by_non_authority, "invalid CA certificate", "TLSV1_ALERT_UNKNOWN_CA", "basicConstraints.cA"),
     (
         misfits.beyond_path_length,
         "path length constraint exceeded",
@@ -118,7 +118,7 @@ def test_a_second_verifier_finds_the_same_reason(
         (misfits.self_signed, "self-signed certificate"),
         (misfits.expired, "certificate has expired"),
         (misfits.not_yet_valid, "certificate is not yet valid"),
-        (misfits.signed_by_workload, "invalid CA certificate"),
+        (misfits.signed_by_non_authority, "invalid CA certificate"),
         (misfits.beyond_path_length, "path length constraint exceeded"),
     ],
     ids=lambda value: getattr(value, "__name__", ""),

@@ -163,7 +163,7 @@ def test_only_what_the_trust_domain_issued_can_be_revoked(trust_domain: TrustDom
     strangers = (
         misfits.of_unknown_authority,
         misfits.self_signed,
-        misfits.signed_by_workload,
+        misfits.signed_by_non_authority,
         misfits.beyond_path_length,
     )
     for stranger in strangers:
