@@ -28,7 +28,7 @@ TYPE_PREFIX = "type.googleapis.com/"
 AVAILABLE_FIELDS = re.compile(r"\s*Available Fields.*", re.DOTALL)
 
 
-class InvalidResource(UsageError):
+class InvalidResource(UsageError):  # noqa: N818 -- it is a resource, said of it
     """A resource is not what its protobuf type says: `where` names the resource, the message names the field."""
 
 
@@ -44,7 +44,7 @@ def _pool() -> DescriptorPool:
         ) from problem
     pool = DescriptorPool()
     for file in descriptors.file:
-        pool.AddSerializedFile(file.SerializeToString())  # type: ignore[no-untyped-call]
+        pool.AddSerializedFile(file.SerializeToString())
     return pool
 
 
@@ -85,7 +85,7 @@ def parse(name_of_type: str, fields: Mapping[str, Any], *, where: str | None = N
     """
     message = message_class(name_of_type.removeprefix(TYPE_PREFIX))()
     try:
-        json_format.ParseDict(fields, message, descriptor_pool=_pool())
+        json_format.ParseDict(dict(fields), message, descriptor_pool=_pool())
     except (json_format.ParseError, TypeError, ValueError) as problem:
         raise InvalidResource(
             scrub(AVAILABLE_FIELDS.sub("", str(problem)), private_values(fields)),

@@ -1,0 +1,36 @@
+"""Where a control plane can be made to misbehave.
+
+The suite proves its checks with seeded defects. Those of a control plane are subclasses of `Behaviour` that change one
+answer each; the control plane itself knows nothing of them. Examples: dropping the changes of one node is `receive`
+returning nothing for it; losing what changed while stopped is `receive` returning nothing when not `running`; sending an
+older configuration after a newer is `receive` returning the change and then the one before; telling everybody about
+everything is `targets` returning all nodes; never updating a proxy is `may_send` returning None once it has its first
+resources; dropping a resource is `may_send` leaving it out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+
+from conformance.controlplane.resources import Resource, ResourceType
+from conformance.controlplane.snapshot import Change
+
+__all__ = ["Behaviour"]
+
+
+class Behaviour:
+    """How a control plane behaves: honestly. Override a method to seed a defect."""
+
+    def receive(self, node_id: str, change: Change, *, running: bool) -> Sequence[Change]:
+        """The changes to make, in this order, when `change` has been asked for `node_id`."""
+        return (change,)
+
+    def targets(self, node_id: str, all_nodes: Collection[str]) -> Collection[str]:
+        """The nodes that get a response when `node_id` has changed. Others than `node_id` get their own resources anew."""
+        return (node_id,)
+
+    def may_send(
+        self, node_id: str, kind: ResourceType, resources: Mapping[str, Resource]
+    ) -> Mapping[str, Resource] | None:
+        """What of `resources` to put into the response that is due to `node_id`; None: send no response at all."""
+        return resources

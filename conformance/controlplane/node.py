@@ -1,0 +1,222 @@
+"""One node as the control plane knows it: what it should have, what it was sent, what it said to that.
+
+Invariants: the history is bounded; counters outlive streams; a node that nobody ever set resources for is forgotten with its
+last stream.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter, deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import TYPE_CHECKING
+
+from conformance.controlplane.resources import Reference, ResourceType
+from conformance.controlplane.snapshot import AppliedVersion, Change, Snapshot, Version
+from conformance.controlplane.subscription import Rejection, Subscription
+
+if TYPE_CHECKING:
+    from conformance.controlplane.stream import Stream
+
+__all__ = ["Event", "EventKind", "Node", "NodeStatus", "TypeStatus"]
+
+HISTORY_LENGTH = 512
+# A proxy always follows these two; the others it asks for when one of these refers to them.
+ROOT_TYPES = (ResourceType.LISTENER, ResourceType.CLUSTER)
+
+
+class EventKind(Enum):
+    """What happened between the control plane and a node."""
+
+    CONNECT = "connect"
+    REQUEST = "request"
+    RESPONSE = "response"
+    ACK = "ack"
+    NACK = "nack"
+    DISCONNECT = "disconnect"
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One observed event; `at` is seconds since the epoch."""
+
+    at: float
+    kind: EventKind
+    type: ResourceType | None = None
+    version: Version | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TypeStatus:
+    """One type on one node. The counters are of everything ever sent to the node, over all its streams."""
+
+    current: Version
+    sent: Version | None
+    acked: Version | None
+    rejection: Rejection | None
+    subscribed: bool
+    responses: int
+    resources: int
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class NodeStatus:
+    """One node. `connected_since` is seconds since the epoch, of its oldest open stream."""
+
+    node_id: str
+    known: bool
+    connected_since: float | None
+    streams: int
+    types: Mapping[ResourceType, TypeStatus]
+
+
+@dataclass(slots=True)
+class _Tally:
+    sent: Version | None = None
+    acked: Version | None = None
+    rejection: Rejection | None = None
+    responses: int = 0
+    resources: int = 0
+    bytes: int = 0
+
+
+@dataclass(eq=False)
+class Node:
+    """The state of one node."""
+
+    id: str
+    snapshot: Snapshot
+    known: bool = False
+    streams: list[Stream] = field(default_factory=list)
+    history: deque[Event] = field(default_factory=lambda: deque(maxlen=HISTORY_LENGTH))
+
+    def __post_init__(self) -> None:
+        self._tallies: dict[ResourceType, _Tally] = {kind: _Tally() for kind in ResourceType}
+        self._references: Counter[Reference] = Counter()
+        self._waiting: set[asyncio.Future[None]] = set()
+
+    def apply(self, change: Change) -> AppliedVersion:
+        """Take over a change and tell the streams whom it concerns."""
+        change = self.snapshot.effective(change)
+        before, self.snapshot = self.snapshot, self.snapshot.apply(change)
+        names: dict[ResourceType, set[str]] = {}
+        for (kind, name), new in [*change.changed.items(), *((key, None) for key in change.removed)]:
+            names.setdefault(kind, set()).add(name)
+            old = before.get(kind, name)
+            if old is not None:
+                self._references.subtract(old.references)
+            if new is not None:
+                self._references.update(new.references)
+            if self.known:
+                for stream in self.streams:
+                    stream.note_change(kind, name, old, new)
+        self._references = +self._references if change.removed else self._references
+        if not self.known:
+            self.known = True
+            for stream in self.streams:
+                stream.note_known()
+        for stream in self.streams:
+            stream.wake()
+        kinds = names or {kind: set() for kind in ResourceType}
+        return AppliedVersion(
+            self.id,
+            {kind: self.snapshot.versions[kind] for kind in kinds},
+            {kind: frozenset(changed) for kind, changed in kinds.items()},
+        )
+
+    def send_anew(self, kinds: Sequence[ResourceType]) -> None:
+        """Give the node again what it has of these types."""
+        for stream in self.streams:
+            stream.send_anew(kinds)
+            stream.wake()
+
+    # -- observation ---------------------------------------------------------------------------------------------------
+
+    def record(self, kind: EventKind, type_: ResourceType | None = None, version: Version | None = None) -> None:
+        """Remember an event and let those look who wait for one."""
+        self.history.append(Event(time.time(), kind, type_, version))
+        if kind is EventKind.REQUEST or kind is EventKind.RESPONSE:
+            return
+        for future in self._waiting:
+            if not future.done():
+                future.set_result(None)
+
+    def record_sent(self, kind: ResourceType, version: Version, resources: int, size: int) -> None:
+        """Count a response."""
+        tally = self._tallies[kind]
+        tally.sent = version
+        tally.responses += 1
+        tally.resources += resources
+        tally.bytes += size
+        self.record(EventKind.RESPONSE, kind, version)
+
+    def record_answer(self, kind: ResourceType, version: Version, rejection: Rejection | None) -> None:
+        """Keep what the node said about a version."""
+        tally = self._tallies[kind]
+        tally.rejection = rejection
+        if rejection is None:
+            tally.acked = version
+        self.record(EventKind.ACK if rejection is None else EventKind.NACK, kind, version)
+
+    def status(self) -> NodeStatus:
+        """What is known about the node now."""
+        return NodeStatus(
+            self.id,
+            self.known,
+            min((stream.connected_at for stream in self.streams), default=None),
+            len(self.streams),
+            {
+                kind: TypeStatus(
+                    self.snapshot.versions[kind], tally.sent, tally.acked, tally.rejection, bool(self._followers(kind)),
+                    tally.responses, tally.resources, tally.bytes,
+                )
+                for kind, tally in self._tallies.items()
+            },
+        )  # fmt: skip
+
+    async def something_new(self) -> None:
+        """Return after the next answer, connection or disconnection."""
+        future = asyncio.get_running_loop().create_future()
+        self._waiting.add(future)
+        try:
+            await future
+        finally:
+            self._waiting.discard(future)
+
+    def rejection_of(self, wanted: AppliedVersion) -> tuple[ResourceType, Rejection] | None:
+        """The refusal of a wanted version, or of a later one that stands in its place."""
+        for kind, version in wanted.versions.items():
+            for follower in self._followers(kind):
+                if follower.rejection is not None and follower.rejection.version >= version:
+                    return kind, follower.rejection
+        return None
+
+    def missing_of(self, wanted: AppliedVersion) -> list[str]:
+        """In words, what is still missing until `wanted` is acknowledged; empty when it is."""
+        if not self.streams:
+            return ["the node is not connected"]
+        return [
+            words
+            for kind, version in wanted.versions.items()
+            if (words := self._missing(kind, version, wanted.names[kind])) is not None
+        ]
+
+    def _missing(self, kind: ResourceType, version: Version, names: frozenset[str]) -> str | None:
+        followers = self._followers(kind)
+        resources = self.snapshot.resources[kind]
+        needed = [
+            name for name in names if name in resources and (kind in ROOT_TYPES or self._references[kind, name] > 0)
+        ]
+        if any(not any(follower.wants(name) for follower in followers) for name in needed):
+            return f"{kind}: not subscribed to yet"
+        for follower in followers:
+            if not follower.has_reached(version):
+                return f"{kind}: {version} wanted, last acknowledged {follower.acked or 'none'}"
+        return None
+
+    def _followers(self, kind: ResourceType) -> list[Subscription]:
+        return [stream.subscriptions[kind] for stream in self.streams if kind in stream.subscriptions]

@@ -1,0 +1,150 @@
+"""xDS resources: what a proxy is given, encoded once however many proxies get it.
+
+Invariants: a `Resource` never changes; two resources with equal type, name and content are the same object while either is
+in use; neither `repr` nor any error quotes what a secret holds.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from hashlib import blake2b
+from typing import Any
+from weakref import WeakValueDictionary
+
+from conformance.controlplane import wire
+from conformance.controlplane.messages import InvalidResource, message_class, pack, type_url, unpack
+
+__all__ = ["Reference", "Resource", "ResourceType", "encode"]
+
+
+class ResourceType(Enum):
+    """The resource types that the control plane serves; the value is the full name of the protobuf message."""
+
+    LISTENER = "envoy.config.listener.v3.Listener"
+    ROUTE = "envoy.config.route.v3.RouteConfiguration"
+    CLUSTER = "envoy.config.cluster.v3.Cluster"
+    ENDPOINT = "envoy.config.endpoint.v3.ClusterLoadAssignment"
+    SECRET = "envoy.extensions.transport_sockets.tls.v3.Secret"  # noqa: S105 -- the name of a message
+    EXTENSION_CONFIG = "envoy.config.core.v3.TypedExtensionConfig"
+
+    # Members are looked up in dicts on every message; Enum's own hash and repr are slow and long.
+    __hash__ = object.__hash__
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def type_url(self) -> str:
+        """What stands in `type_url` of requests and responses."""
+        return type_url(self.value)
+
+    @property
+    def listed_whole(self) -> bool:
+        """Whether a state-of-the-world response has to list all of them, because absence means removal."""
+        return self in (ResourceType.LISTENER, ResourceType.CLUSTER)
+
+    @property
+    def name_field(self) -> str:
+        """The field that holds the resource's name."""
+        return "cluster_name" if self is ResourceType.ENDPOINT else "name"
+
+
+Reference = tuple[ResourceType, str]
+
+
+@dataclass(frozen=True, slots=True, weakref_slot=True, eq=False)
+class Resource:
+    """One encoded resource.
+
+    `digest` identifies type, name and content, in this run and in any other: delta clients get it as the resource's
+    version, so that a control plane that lost its state does not send again what a proxy already holds. `references` are
+    the resources that a proxy will ask for because of this one.
+    """
+
+    type: ResourceType
+    name: str
+    digest: str
+    references: frozenset[Reference] = field(repr=False)
+    # Field 2, both of a DiscoveryResponse and of the Resource in a DeltaDiscoveryResponse: tag, length, Any.
+    encoded: bytes = field(repr=False)
+
+    def fields(self) -> dict[str, Any]:
+        """The content in protobuf JSON form, field names as in the `.proto`. Secrets are in it: keep it out of evidence."""
+        return unpack(wire.payload(self.encoded))
+
+
+_in_use: WeakValueDictionary[str, Resource] = WeakValueDictionary()
+
+
+def encode(kind: ResourceType, name: str, fields: Mapping[str, Any]) -> Resource:
+    """The resource with this content; parsed only when no equal one is in use. The dict may be changed afterwards.
+
+    Args:
+        kind: its type.
+        name: its name; the same must stand in its content.
+        fields: the content in protobuf JSON form, field names as in the `.proto` or in lowerCamelCase.
+
+    Raises:
+        InvalidResource: the content does not fit the type, or has another name.
+
+    """
+    where = f"{kind.name.lower()} {name}"
+    try:
+        canonical = json.dumps(fields, sort_keys=True, separators=(",", ":"))
+    except (TypeError, ValueError):
+        raise InvalidResource(
+            "a resource may hold only what JSON can hold",
+            where=where,
+            next_step="convert paths, bytes, numbers and enums to plain JSON values first",
+        ) from None  # the original error may quote a private value
+    digest = blake2b(f"{kind.value}\0{name}\0{canonical}".encode(), digest_size=16).hexdigest()
+    resource = _in_use.get(digest)
+    if resource is None:
+        packed = pack(kind.value, fields, where=where)
+        _check_name(kind, name, packed, where)
+        resource = Resource(kind, name, digest, frozenset(_references(kind, name, fields)), wire.field(2, packed))
+        _in_use[digest] = resource
+    return resource
+
+
+def _check_name(kind: ResourceType, name: str, packed: bytes, where: str) -> None:
+    message = message_class(kind.value).FromString(message_class("google.protobuf.Any").FromString(packed).value)  # type: ignore[attr-defined]
+    inside = getattr(message, kind.name_field)
+    if inside != name:
+        raise InvalidResource(
+            f"its field {kind.name_field} says {inside!r}",
+            where=where,
+            next_step="give the resource the name under which it is set: a proxy looks it up by both",
+        )
+
+
+def _references(kind: ResourceType, name: str, fields: Mapping[str, Any]) -> Iterator[Reference]:
+    if kind is ResourceType.CLUSTER and fields.get("type") == "EDS":
+        from_eds = _either(fields, "eds_cluster_config", "edsClusterConfig") or {}
+        yield ResourceType.ENDPOINT, _either(from_eds, "service_name", "serviceName") or name
+    yield from _nested_references(fields)
+
+
+def _nested_references(value: Any) -> Iterator[Reference]:
+    if isinstance(value, Mapping):
+        route = _either(value, "route_config_name", "routeConfigName")
+        if isinstance(route, str):
+            yield ResourceType.ROUTE, route
+        name = value.get("name")
+        if isinstance(name, str):
+            if _either(value, "sds_config", "sdsConfig") is not None:
+                yield ResourceType.SECRET, name
+            if _either(value, "config_discovery", "configDiscovery") is not None:
+                yield ResourceType.EXTENSION_CONFIG, name
+        for inner in value.values():
+            yield from _nested_references(inner)
+    elif isinstance(value, (list, tuple)):
+        for inner in value:
+            yield from _nested_references(inner)
+
+
+def _either(value: Mapping[str, Any], name: str, camel_case_name: str) -> Any:
+    return value.get(name, value.get(camel_case_name))

@@ -1,0 +1,309 @@
+"""The reference control plane: resources in, xDS out over one aggregated stream per proxy, acknowledgements tracked.
+
+Invariants: resources are set synchronously on the event loop and sent from there; nothing is sent that did not change or was
+not asked for; stopping closes the streams and keeps the state; another instance can take over at any time, and a proxy that
+already holds what it offers notices nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from collections.abc import Collection, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+# Forked children would otherwise inherit gRPC's threads half alive. It is read when grpc is imported.
+os.environ["GRPC_ENABLE_FORK_SUPPORT"] = "0"
+
+import grpc
+import grpc.aio
+
+from conformance.controlplane.behaviour import Behaviour
+from conformance.controlplane.messages import message_class
+from conformance.controlplane.node import Event, EventKind, Node, NodeStatus
+from conformance.controlplane.resources import ResourceType, encode
+from conformance.controlplane.snapshot import AppliedVersion, Change, Snapshot, Version, new_epoch
+from conformance.controlplane.stream import Stream
+from conformance.controlplane.subscription import Dialect, Rejection
+from conformance.model.errors import DeadlineExceeded, EnvironmentFault, MeshmarkError, SuiteFault
+
+__all__ = ["Acknowledgement", "ControlPlane", "Rejected", "TlsListen", "UnixListen"]
+
+log = logging.getLogger(__name__)
+
+SERVICE = "envoy.service.discovery.v3.AggregatedDiscoveryService"
+DISCOVERY = "envoy.service.discovery.v3."
+LARGEST_REQUEST = 64 * 1024 * 1024  # A delta client that knows 100,000 resources names them all when it reconnects.
+
+
+@dataclass(frozen=True)
+class UnixListen:
+    """Listen on a unix socket that only `uid` may connect to; None: only this process's own user.
+
+    A process that may not give files away opens the socket to everybody instead, so its folder must be private.
+    """
+
+    path: Path
+    uid: int | None = None
+
+
+@dataclass(frozen=True)
+class TlsListen:
+    """Listen on TCP with mutual TLS: a proxy needs a certificate from `client_authority`. All three are PEM. Port 0: any."""
+
+    host: str
+    port: int
+    certificate_chain: bytes = field(repr=False)
+    private_key: bytes = field(repr=False)
+    client_authority: bytes = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Acknowledgement:
+    """A node accepted what was set. `acked` is the last version it said yes to, per type; None: never asked for the type."""
+
+    node_id: str
+    applied: AppliedVersion
+    acked: Mapping[ResourceType, Version | None]
+
+
+class Rejected(MeshmarkError):  # noqa: N818 -- it is what happened to a configuration, not an error of ours
+    """A proxy refused a configuration (NACK) and keeps the last good one. `rejection.detail` is its reason, scrubbed."""
+
+    def __init__(self, node_id: str, kind: ResourceType, rejection: Rejection) -> None:
+        self.node_id = node_id
+        self.type = kind
+        self.rejection = rejection
+        super().__init__(
+            f"rejected {kind} version {rejection.version}",
+            where=f"node {node_id}",
+            detail=rejection.detail,
+            next_step="mend the resource that the detail names; the proxy serves its last accepted configuration meanwhile",
+        )
+
+
+class ControlPlane:
+    """Serves every node its own resources. All methods belong to the event loop that `start` was called on."""
+
+    def __init__(self, behaviour: Behaviour | None = None) -> None:
+        self._behaviour = behaviour or Behaviour()
+        self._epoch = new_epoch()
+        self._nodes: dict[str, Node] = {}
+        self._server: grpc.aio.Server | None = None
+
+    # -- life ----------------------------------------------------------------------------------------------------------
+
+    @property
+    def running(self) -> bool:
+        """Whether proxies can connect."""
+        return self._server is not None
+
+    async def start(self, listen: UnixListen | TlsListen) -> int | None:
+        """Open the listener; returns the port, or None for a unix socket.
+
+        Raises:
+            SuiteFault: it runs already.
+            EnvironmentFault: the address cannot be used.
+
+        """
+        if self._server is not None:
+            raise SuiteFault("the control plane runs already", next_step="stop it before starting it again")
+        server = grpc.aio.server(
+            options=[("grpc.so_reuseport", 0), ("grpc.max_receive_message_length", LARGEST_REQUEST)]
+        )
+        server.add_generic_rpc_handlers((self._handlers(),))
+        port = None
+        try:
+            if isinstance(listen, UnixListen):
+                server.add_insecure_port(f"unix:{listen.path}")
+                await server.start()
+                _open_to(listen.path, listen.uid)
+            else:
+                credentials = grpc.ssl_server_credentials(
+                    [(listen.private_key, listen.certificate_chain)], listen.client_authority, require_client_auth=True
+                )
+                port = server.add_secure_port(f"{listen.host}:{listen.port}", credentials)
+                await server.start()
+        except (RuntimeError, OSError) as problem:
+            raise EnvironmentFault(
+                f"the control plane cannot listen: {problem}",
+                where=str(listen.path) if isinstance(listen, UnixListen) else f"{listen.host}:{listen.port}",
+                next_step="choose a free address; the path of a unix socket must be shorter than 108 bytes",
+            ) from problem
+        self._server = server
+        return port
+
+    async def stop(self) -> None:
+        """Close the listener and all streams. What was set stays, and can still be changed."""
+        server, self._server = self._server, None
+        if server is not None:
+            await server.stop(None)
+
+    # -- resources -----------------------------------------------------------------------------------------------------
+
+    def set_resources(
+        self, node_id: str, resources: Mapping[ResourceType, Mapping[str, Mapping[str, Any]]]
+    ) -> AppliedVersion:
+        """Give a node exactly these resources; a type that is not named has none. Only what differs is sent.
+
+        Args:
+            node_id: the `node.id` of the proxy's bootstrap.
+            resources: per type, name to content in protobuf JSON form.
+
+        Raises:
+            InvalidResource: one of them is malformed. Nothing was changed then.
+
+        """
+        node = self._node(node_id)
+        changed = {(kind, name) for kind, named in resources.items() for name in named}
+        present = {(kind, name) for kind, named in node.snapshot.resources.items() for name in named}
+        return self.update(node_id, {key: resources[key[0]][key[1]] for key in changed}, present - changed)
+
+    def update(
+        self,
+        node_id: str,
+        changed: Mapping[tuple[ResourceType, str], Mapping[str, Any]],
+        removed: Collection[tuple[ResourceType, str]] = (),
+    ) -> AppliedVersion:
+        """Set some resources of a node and remove some; the cost follows the change. All or nothing.
+
+        Raises:
+            InvalidResource: one of them is malformed. Nothing was changed then.
+
+        """
+        change = Change({key: encode(*key, fields) for key, fields in changed.items()}, frozenset(removed))
+        node = self._node(node_id)
+        applied = AppliedVersion(node_id, {}, {})
+        for each in self._behaviour.receive(node_id, change, running=self.running):
+            applied = node.apply(each)
+        for target in self._behaviour.targets(node_id, self._nodes.keys()):
+            if target != node_id:
+                self._node(target).send_anew(list(applied.versions))
+        return applied
+
+    def forget(self, node_id: str) -> None:
+        """The node is no more. Open streams of it get nothing further."""
+        self._nodes.pop(node_id, None)
+
+    # -- observation ---------------------------------------------------------------------------------------------------
+
+    async def acknowledged(self, node_id: str, version: AppliedVersion, timeout: float) -> Acknowledgement:
+        """Wait until every stream of the node has accepted this version, or a later one, of each type in it.
+
+        Listeners and clusters have to be subscribed to; other types as far as resources of the node refer to them. A node
+        that is not connected is waited for.
+
+        Args:
+            node_id: the node.
+            version: what `set_resources` or `update` returned.
+            timeout: seconds.
+
+        Raises:
+            Rejected: the node refused this version or a later one.
+            DeadlineExceeded: it did not answer in time; the detail says what is missing.
+
+        """
+        node = self._node(node_id)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(timeout):
+                while not self._is_acknowledged(node, version):
+                    await node.something_new()
+        if self._is_acknowledged(node, version):
+            status = node.status()
+            return Acknowledgement(node_id, version, {kind: status.types[kind].acked for kind in version.versions})
+        raise DeadlineExceeded(
+            f"node {node_id} did not acknowledge its configuration within {timeout:g} s",
+            next_step="look into the log of the proxy, and whether it can reach the control plane",
+            detail="\n".join(node.missing_of(version)),
+        )
+
+    def status(self, node_id: str) -> NodeStatus:
+        """What the node was sent and what it said, up to now."""
+        return self._node(node_id).status()
+
+    def history(self, node_id: str) -> tuple[Event, ...]:
+        """The last events of the node, oldest first."""
+        return tuple(self._node(node_id).history)
+
+    @property
+    def node_ids(self) -> Collection[str]:
+        """All nodes that have resources or are connected."""
+        return tuple(self._nodes)
+
+    @staticmethod
+    def _is_acknowledged(node: Node, version: AppliedVersion) -> bool:
+        refused = node.rejection_of(version)
+        if refused is not None:
+            raise Rejected(node.id, *refused)
+        return not node.missing_of(version)
+
+    def _node(self, node_id: str) -> Node:
+        if node_id not in self._nodes:
+            self._nodes[node_id] = Node(node_id, Snapshot.empty(self._epoch))
+        return self._nodes[node_id]
+
+    # -- transport -----------------------------------------------------------------------------------------------------
+
+    def _handlers(self) -> grpc.GenericRpcHandler[Any, Any]:
+        async def whole(requests: Any, context: Any) -> None:
+            await self._serve(requests, context, Dialect.STATE_OF_THE_WORLD)
+
+        async def delta(requests: Any, context: Any) -> None:
+            await self._serve(requests, context, Dialect.DELTA)
+
+        return grpc.method_handlers_generic_handler(
+            SERVICE,
+            {
+                "StreamAggregatedResources": grpc.stream_stream_rpc_method_handler(
+                    whole, request_deserializer=message_class(DISCOVERY + "DiscoveryRequest").FromString
+                ),
+                "DeltaAggregatedResources": grpc.stream_stream_rpc_method_handler(
+                    delta, request_deserializer=message_class(DISCOVERY + "DeltaDiscoveryRequest").FromString
+                ),
+            },
+        )
+
+    async def _serve(self, requests: Any, context: Any, dialect: Dialect) -> None:
+        first = await anext(aiter(requests), None)
+        if first is None:
+            return
+        if not first.node.id:
+            await context.abort(grpc.StatusCode.INVALID_ARGUMENT, "the first request must carry node.id")
+        node = self._node(first.node.id)
+        stream = Stream(node, dialect, self._behaviour)
+        node.streams.append(stream)
+        node.record(EventKind.CONNECT)
+        log.debug("node %s connected (%s)", node.id, dialect.value)
+        writer = asyncio.create_task(self._write(stream, context), name=f"responses to {node.id}")
+        try:
+            stream.receive(first)
+            async for request in requests:
+                stream.receive(request)
+        finally:
+            writer.cancel()
+            stream.close()
+            node.streams.remove(stream)
+            node.record(EventKind.DISCONNECT)
+            if not node.known and not node.streams and self._nodes.get(node.id) is node:
+                del self._nodes[node.id]
+            log.debug("node %s disconnected", node.id)
+
+    @staticmethod
+    async def _write(stream: Stream, context: Any) -> None:
+        while True:
+            await context.write(await stream.next_response())
+
+
+def _open_to(path: Path, uid: int | None) -> None:
+    """Let `uid` connect, and nobody else where that can be arranged."""
+    if uid is None or uid == os.geteuid():
+        path.chmod(0o600)
+    elif os.geteuid() == 0:
+        os.chown(path, uid, -1)
+        path.chmod(0o600)
+    else:
+        path.chmod(0o666)

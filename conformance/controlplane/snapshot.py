@@ -1,0 +1,106 @@
+"""What one node should have: an immutable snapshot per node, and the changes that lead from one to the next.
+
+Invariants: a snapshot never changes; its versions only grow, also across control planes (the epoch is the start time);
+a type whose resources did not change keeps its version and its very mapping.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+from conformance.controlplane.resources import Resource, ResourceType
+
+__all__ = ["AppliedVersion", "Change", "Snapshot", "Version", "new_epoch"]
+
+_latest_epoch = 0
+
+
+def new_epoch() -> int:
+    """The start time in milliseconds, larger than any that this process has had before."""
+    global _latest_epoch  # noqa: PLW0603 -- two control planes may start within one millisecond
+    _latest_epoch = max(_latest_epoch + 1, time.time_ns() // 1_000_000)
+    return _latest_epoch
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Version:
+    """The version of one type on one node; as text `epoch.number`. Later ones are greater."""
+
+    epoch: int
+    number: int
+
+    def __str__(self) -> str:
+        return f"{self.epoch}.{self.number}"
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """Resources to set and names to remove; the two have no name in common."""
+
+    changed: Mapping[tuple[ResourceType, str], Resource]
+    removed: frozenset[tuple[ResourceType, str]] = frozenset()
+
+    def __bool__(self) -> bool:
+        return bool(self.changed or self.removed)
+
+
+@dataclass(frozen=True, slots=True)
+class AppliedVersion:
+    """Which versions of which types carry what was set for a node; give it to `ControlPlane.acknowledged`.
+
+    `versions` names the types that changed. When nothing changed it names them all: what was set is what they already have.
+    """
+
+    node_id: str
+    versions: Mapping[ResourceType, Version]
+    names: Mapping[ResourceType, frozenset[str]] = field(repr=False)
+
+
+NOTHING: Mapping[str, Resource] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Snapshot:
+    """All resources of one node with the version of each type. `listings` are encoded on first use, then shared."""
+
+    resources: Mapping[ResourceType, Mapping[str, Resource]] = field(repr=False)
+    versions: Mapping[ResourceType, Version]
+    listings: dict[ResourceType, bytes] = field(default_factory=dict, init=False, repr=False)
+
+    @classmethod
+    def empty(cls, epoch: int) -> Snapshot:
+        """No resources, yet a version for each type: the answer to a wildcard subscription is then "none"."""
+        return cls(dict.fromkeys(ResourceType, NOTHING), dict.fromkeys(ResourceType, Version(epoch, 0)))
+
+    def get(self, kind: ResourceType, name: str) -> Resource | None:
+        """The resource, if there is one."""
+        return self.resources[kind].get(name)
+
+    def apply(self, change: Change) -> Snapshot:
+        """The next snapshot. The cost follows the change, but for one shallow copy of each mapping concerned."""
+        resources = dict(self.resources)
+        versions = dict(self.versions)
+        copied: dict[ResourceType, dict[str, Resource]] = {}
+
+        def writable(kind: ResourceType) -> dict[str, Resource]:
+            if kind not in copied:
+                copied[kind] = dict(self.resources[kind])
+                resources[kind] = MappingProxyType(copied[kind])
+                versions[kind] = Version(self.versions[kind].epoch, self.versions[kind].number + 1)
+            return copied[kind]
+
+        for (kind, name), resource in change.changed.items():
+            writable(kind)[name] = resource
+        for kind, name in change.removed:
+            writable(kind).pop(name, None)
+        return Snapshot(MappingProxyType(resources), MappingProxyType(versions))
+
+    def effective(self, change: Change) -> Change:
+        """The part of `change` that makes a difference."""
+        return Change(
+            {key: new for key, new in change.changed.items() if self.get(*key) is not new},
+            frozenset(key for key in change.removed if self.get(*key) is not None),
+        )

@@ -1,0 +1,234 @@
+"""One open stream of one node: in what order it is told what is new, and when it has to be patient.
+
+The order is make-before-break. What is referred to goes first: clusters, then endpoints and secrets, then listeners, then
+routes; a type waits until the proxy has answered those before it, since Envoy answers a cluster update only when the new
+clusters are warm. What nothing refers to any more goes last: a removed cluster is taken away only after the listeners and
+routes of the same change are acknowledged. At most one response per type is unanswered, so a slow proxy gets the newest
+state when it is ready, and nothing is queued.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+from conformance.controlplane import wire
+from conformance.controlplane.behaviour import Behaviour
+from conformance.controlplane.node import EventKind, Node
+from conformance.controlplane.resources import Resource, ResourceType
+from conformance.controlplane.scrubbing import private_values, scrub
+from conformance.controlplane.snapshot import Snapshot
+from conformance.controlplane.subscription import Batch, Dialect, Subscription
+
+__all__ = ["Stream"]
+
+CLUSTER, ENDPOINT, SECRET, LISTENER, ROUTE, EXTENSION_CONFIG = SENDING_ORDER = (
+    ResourceType.CLUSTER,
+    ResourceType.ENDPOINT,
+    ResourceType.SECRET,
+    ResourceType.LISTENER,
+    ResourceType.ROUTE,
+    ResourceType.EXTENSION_CONFIG,
+)
+# Endpoints and secrets do not wait for clusters: clusters get warm, and are acknowledged, only with them.
+WAITS_FOR: Mapping[ResourceType, Sequence[ResourceType]] = {
+    CLUSTER: (),
+    ENDPOINT: (),
+    SECRET: (),
+    LISTENER: (CLUSTER, ENDPOINT),
+    ROUTE: (CLUSTER, ENDPOINT, LISTENER),
+    EXTENSION_CONFIG: (CLUSTER, ENDPOINT),
+}
+# What may refer to a type, and so has to let go of it before it is removed.
+REFERRERS: Mapping[ResourceType, Sequence[ResourceType]] = {
+    CLUSTER: (LISTENER, ROUTE, EXTENSION_CONFIG),
+    ENDPOINT: (CLUSTER, LISTENER, ROUTE, EXTENSION_CONFIG),
+    SECRET: (CLUSTER, LISTENER),
+    LISTENER: (),
+    ROUTE: (LISTENER,),
+    EXTENSION_CONFIG: (LISTENER,),
+}
+TYPE_OF_URL = {kind.type_url: kind for kind in ResourceType}
+
+
+class Stream:
+    """The server's side of an aggregated stream, without the transport."""
+
+    def __init__(self, node: Node, dialect: Dialect, behaviour: Behaviour) -> None:
+        self.connected_at = time.time()
+        self.subscriptions: dict[ResourceType, Subscription] = {}
+        self._node = node
+        self._dialect = dialect
+        self._behaviour = behaviour
+        self._responses = 0
+        self._awake = asyncio.Event()
+        self._alarm: asyncio.TimerHandle | None = None
+
+    # -- from the client -----------------------------------------------------------------------------------------------
+
+    def receive(self, request: Any) -> None:
+        """A DiscoveryRequest or DeltaDiscoveryRequest, according to the dialect of the stream."""
+        kind = TYPE_OF_URL.get(request.type_url)
+        if kind is None:
+            return  # A type that this control plane does not have: there is nothing to say, now or later.
+        self._node.record(EventKind.REQUEST, kind)
+        subscription = self.subscriptions.get(kind)
+        first = subscription is None
+        if subscription is None:
+            subscription = self.subscriptions[kind] = Subscription(kind, self._dialect)
+        available = self._node.snapshot.resources[kind] if self._node.known else None
+        if self._dialect is Dialect.DELTA:
+            self._note_answer(kind, subscription, request)
+            subscription.ask_delta(
+                request.resource_names_subscribe,
+                request.resource_names_unsubscribe,
+                request.initial_resource_versions if first else None,
+                available,
+            )
+        elif first or subscription.is_current(request.response_nonce):
+            # A stale nonce means that the client has not seen the last response: its next request says all of this again.
+            self._note_answer(kind, subscription, request)
+            current = self._node.snapshot.versions[kind]
+            subscription.ask(
+                request.resource_names, available, current if first and request.version_info == str(current) else None
+            )
+        self.wake()
+
+    def _note_answer(self, kind: ResourceType, subscription: Subscription, request: Any) -> None:
+        refused = request.HasField("error_detail")
+        rejection = (request.error_detail.code, self._scrubbed(request.error_detail.message)) if refused else None
+        version = subscription.answered(request.response_nonce, rejection, time.time())
+        if version is not None:
+            self._node.record_answer(kind, version, subscription.rejection)
+
+    def _scrubbed(self, text: str) -> str:
+        secrets = self._node.snapshot.resources[SECRET].values()
+        return scrub(text, {value for secret in secrets for value in private_values(secret.fields())})
+
+    # -- from our side -------------------------------------------------------------------------------------------------
+
+    def note_change(self, kind: ResourceType, name: str, old: Resource | None, new: Resource | None) -> None:
+        """A resource of the node was set or removed."""
+        if kind in self.subscriptions:
+            self.subscriptions[kind].note_change(name, old, new)
+
+    def note_known(self) -> None:
+        """The node got its first resources."""
+        for kind, subscription in self.subscriptions.items():
+            subscription.note_known(self._node.snapshot.resources[kind])
+
+    def send_anew(self, kinds: Sequence[ResourceType]) -> None:
+        """Everything of these types is due again."""
+        for kind in kinds:
+            if kind in self.subscriptions:
+                available = self._node.snapshot.resources[kind]
+                self.subscriptions[kind].repeat(available, available)
+
+    def wake(self) -> None:
+        """Something may be due."""
+        self._awake.set()
+
+    async def next_response(self) -> bytes:
+        """Wait until a response is due, and return it encoded."""
+        while True:
+            self._awake.clear()
+            response = self._due_response() if self._node.known else None
+            if response is not None:
+                return response
+            self._set_alarm()
+            await self._awake.wait()
+
+    def close(self) -> None:
+        """The stream is over."""
+        if self._alarm is not None:
+            self._alarm.cancel()
+
+    def _set_alarm(self) -> None:
+        """Look again when patience runs out, should nothing happen before."""
+        if self._alarm is not None:
+            self._alarm.cancel()
+            self._alarm = None
+        now = time.monotonic()
+        waiting = any(each.has_news or each.has_removals for each in self.subscriptions.values())
+        until = [at for each in self.subscriptions.values() if (at := each.patience_until) is not None and at > now]
+        if waiting and until:
+            self._alarm = asyncio.get_running_loop().call_later(min(until) - now, self.wake)
+
+    def _due_response(self) -> bytes | None:
+        now = time.monotonic()
+        for kind in SENDING_ORDER:
+            subscription = self.subscriptions.get(kind)
+            if subscription is None or subscription.awaits_answer(now) or self._busy(WAITS_FOR[kind], now):
+                continue
+            hold_removals = self._busy(REFERRERS[kind], now) or (kind is ENDPOINT and self._has_removals(CLUSTER))
+            answered_before = subscription.has_sent
+            batch = subscription.take(self._node.snapshot.resources[kind], hold_removals=hold_removals)
+            if batch is None:
+                continue
+            if kind is CLUSTER and answered_before:
+                self._repeat_endpoints(batch)
+            permitted = self._behaviour.may_send(self._node.id, kind, batch.resources)
+            if permitted is None:
+                subscription.withheld = True
+                continue
+            return self._encode(subscription, batch, permitted, now)
+        return None
+
+    def _busy(self, kinds: Sequence[ResourceType], now: float) -> bool:
+        concerned = (self.subscriptions[kind] for kind in kinds if kind in self.subscriptions)
+        return any(each.has_news or each.awaits_answer(now) for each in concerned)
+
+    def _has_removals(self, kind: ResourceType) -> bool:
+        return kind in self.subscriptions and self.subscriptions[kind].has_removals
+
+    def _repeat_endpoints(self, batch: Batch) -> None:
+        # Envoy makes a new cluster of a changed one, and that gets warm only when it is sent its endpoints, again if need be.
+        if ENDPOINT in self.subscriptions:
+            names = {name for cluster in batch.novel for kind, name in cluster.references if kind is ENDPOINT}
+            self.subscriptions[ENDPOINT].repeat(names, self._node.snapshot.resources[ENDPOINT])
+
+    def _encode(self, subscription: Subscription, batch: Batch, permitted: Mapping[str, Resource], now: float) -> bytes:
+        kind = subscription.type
+        version = self._node.snapshot.versions[kind]
+        # A proxy names its version when it reconnects: a listing that holds what is about to go must not pass for the final one.
+        text = f"{version}-transition" if batch.transitional else str(version)
+        self._responses += 1
+        nonce = str(self._responses)
+        shareable = batch.whole and not batch.transitional and permitted is batch.resources and subscription.wildcard
+        if shareable:
+            shared = _whole_listing(self._node.snapshot, kind)
+        elif self._dialect is Dialect.DELTA:
+            shared = _delta_response(kind, text, permitted, batch.removed)
+        else:
+            shared = _response(kind, text, permitted)
+        response = shared + wire.field(5, nonce.encode())
+        subscription.sent(nonce, version, now, transitional=batch.transitional)
+        self._node.record_sent(kind, version, len(permitted), len(response))
+        return response
+
+
+def _response(kind: ResourceType, version: str, resources: Mapping[str, Resource]) -> bytes:
+    """A DiscoveryResponse without its nonce."""
+    parts = [wire.field(1, version.encode()), wire.field(4, kind.type_url.encode())]
+    return b"".join([*parts, *(resource.encoded for resource in resources.values())])
+
+
+def _whole_listing(snapshot: Snapshot, kind: ResourceType) -> bytes:
+    """The response that all streams with a wildcard subscription to this snapshot share."""
+    if kind not in snapshot.listings:
+        snapshot.listings[kind] = _response(kind, str(snapshot.versions[kind]), snapshot.resources[kind])
+    return snapshot.listings[kind]
+
+
+def _delta_response(
+    kind: ResourceType, version: str, resources: Mapping[str, Resource], removed: Collection[str]
+) -> bytes:
+    """A DeltaDiscoveryResponse without its nonce."""
+    parts = [wire.field(1, version.encode()), wire.field(4, kind.type_url.encode())]
+    for name, resource in resources.items():
+        identity = wire.field(1, resource.digest.encode()) + wire.field(3, name.encode())
+        parts.append(wire.field(2, identity + resource.encoded))
+    parts.extend(wire.field(6, name.encode()) for name in removed)
+    return b"".join(parts)

@@ -1,0 +1,62 @@
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+from raw_client import RawClient
+from xds_parts import Mesh
+
+from conformance.controlplane.server import ControlPlane, UnixListen
+from conformance.envoy.binary import EnvoyBinary, installed_binary
+from conformance.envoy.process import ProcessRuntime
+from conformance.system.folders import PrivateFolder
+from conformance.system.guard import Guard
+
+
+@pytest.fixture
+def guard() -> Iterator[Guard]:
+    guard = Guard()
+    yield guard
+    guard.close()
+
+
+@pytest.fixture
+def folder(guard: Guard) -> Iterator[Path]:
+    folder = PrivateFolder(guard)
+    yield folder.path
+    folder.remove()
+
+
+@pytest.fixture
+def listen(folder: Path) -> UnixListen:
+    return UnixListen(folder / "xds.sock")
+
+
+@pytest.fixture
+async def control_plane(listen: UnixListen) -> AsyncIterator[ControlPlane]:
+    control_plane = ControlPlane()
+    await control_plane.start(listen)
+    yield control_plane
+    await control_plane.stop()
+
+
+@pytest.fixture(scope="session")
+def binary() -> EnvoyBinary:
+    return installed_binary()
+
+
+@pytest.fixture
+async def mesh(
+    folder: Path, listen: UnixListen, control_plane: ControlPlane, binary: EnvoyBinary, guard: Guard
+) -> AsyncIterator[Mesh]:
+    mesh = Mesh(folder, listen, control_plane, ProcessRuntime(binary, guard))
+    yield mesh
+    await mesh.close()
+
+
+@pytest.fixture
+async def client(listen: UnixListen, control_plane: ControlPlane) -> AsyncIterator[RawClient]:
+    client = RawClient(listen)
+    yield client
+    await client.close()
