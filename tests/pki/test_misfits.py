@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from cryptography import x509
@@ -79,6 +79,13 @@ def policy(trust: bytes) -> verification.PolicyBuilder:
 def test_every_misfit_is_tested_here() -> None:
     tested = {misfit.__name__ for misfit, *_ in REFUSED} | {misfits.without_identity.__name__}
     assert tested == set(misfits.__all__)
+
+
+@refused
+def test_a_misfit_goes_by_the_clock_of_its_trust_domain(misfit: Misfit, reason: str, alert: str, finding: str) -> None:
+    clock = datetime(2035, 1, 1, tzinfo=UTC)
+    begins = misfit(TrustDomain(clock=lambda: clock), "client").certificate.not_valid_before_utc
+    assert abs(begins - clock) < timedelta(days=1)
 
 
 @versions

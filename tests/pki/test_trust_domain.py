@@ -91,16 +91,28 @@ def test_issuing_again_gives_the_same_identity_a_new_key_and_a_new_serial(trust_
     assert connect_in(trust_domain, first, second).server.accepted
 
 
-def test_a_credential_lives_as_long_as_asked(trust_domain: TrustDomain) -> None:
-    clock = datetime(2030, 2, 3, 4, 5, 6, 789, tzinfo=UTC)
-    certificate = TrustDomain(clock=lambda: clock).issue("a", valid=timedelta(minutes=3)).certificate
+def test_a_credential_lives_as_long_as_asked_by_the_clock_of_the_trust_domain() -> None:
+    trust_domain = TrustDomain(clock=lambda: datetime(2030, 2, 3, 4, 5, 6, 789, tzinfo=UTC))
+    certificate = trust_domain.issue("a", valid=timedelta(minutes=3)).certificate
     assert certificate.not_valid_after_utc == datetime(2030, 2, 3, 4, 8, 6, tzinfo=UTC)
-    assert certificate.not_valid_before_utc < clock
+
+
+def test_a_peer_whose_clock_is_slow_takes_new_credentials_and_lists() -> None:
+    trust_domain = TrustDomain(clock=lambda: datetime(2030, 2, 3, 4, 5, 6, tzinfo=UTC))
+    five_minutes_ago = datetime(2030, 2, 3, 4, 0, 6, tzinfo=UTC)
+    assert trust_domain.issue("a").certificate.not_valid_before_utc == five_minutes_ago
+    assert [each.last_update_utc for each in lists_in(trust_domain.crl_pem)] == [five_minutes_ago] * 2
 
 
 def test_no_credential_outlives_its_authority(trust_domain: TrustDomain) -> None:
     with pytest.raises(SuiteFault, match="does not fit into its authority's"):
         trust_domain.issue("a", valid=timedelta(days=31))
+
+
+def test_a_credential_may_live_exactly_as_long_as_its_authority() -> None:
+    trust_domain = TrustDomain(clock=lambda: datetime(2030, 2, 3, 4, 5, 6, 789, tzinfo=UTC))
+    ends = trust_domain.issue("a", valid=timedelta(days=30)).certificate.not_valid_after_utc
+    assert ends == trust_domain.issuing_authority.certificate.not_valid_after_utc
 
 
 def test_a_revoked_credential_is_refused_and_its_successor_is_not(trust_domain: TrustDomain) -> None:
@@ -127,7 +139,12 @@ def test_revocation_lists_cover_every_authority_and_their_numbers_grow(trust_dom
     (root,) = x509.load_pem_x509_certificates(trust_domain.bundle_pem)
     issuing = trust_domain.issuing_authority.certificate
     for lists in (before, after):
-        assert [each.issuer for each in lists] == [root.subject, issuing.subject]
+        for each, authority in zip(lists, (root, issuing), strict=True):
+            named = each.extensions.get_extension_for_class(x509.AuthorityKeyIdentifier).value
+            key = authority.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
+            assert each.issuer == authority.subject
+            assert named.key_identifier == key.digest
+            assert each.next_update_utc == authority.not_valid_after_utc
     assert [len(each) for each in before] == [0, 0]
     assert [[entry.serial_number for entry in each] for each in after] == [[], [credential.serial]]
 
