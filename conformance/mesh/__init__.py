@@ -1,1 +1,27 @@
 """A whole mesh from the rooms below: security servers, control plane, certificates, building blocks."""
+
+from conformance.mesh.applications import Applications
+from conformance.mesh.imposter import Imposter
+from conformance.mesh.mesh import BYSTANDER, CALLER, RESERVED_NAMES, WITNESS, Member, Mesh, Propagation
+from conformance.mesh.modifiers import Modifier, Overlays, Resources
+from conformance.mesh.witness import NONCE_HEADER, Answer, Arrival, Witness, WitnessEndpoint
+
+__all__ = [
+    "BYSTANDER",
+    "CALLER",
+    "NONCE_HEADER",
+    "RESERVED_NAMES",
+    "WITNESS",
+    "Answer",
+    "Applications",
+    "Arrival",
+    "Imposter",
+    "Member",
+    "Mesh",
+    "Modifier",
+    "Overlays",
+    "Propagation",
+    "Resources",
+    "Witness",
+    "WitnessEndpoint",
+]

@@ -7,6 +7,7 @@ are seconds.
 
 from __future__ import annotations
 
+import hashlib
 import uuid
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
@@ -28,13 +29,13 @@ IDEMPOTENT_METHODS = ("GET", "HEAD", "OPTIONS", "PUT", "DELETE")
 """Safe to repeat (RFC 9110 section 9.2.2), so the only ones that are retried; TRACE and CONNECT never pass the mesh."""
 
 
-def new_policy_version() -> str:
+PolicyVersion = str
+"""Stands in the metadata of the provider's routes and so in its access-log lines: which policy decided about this call."""
+
+
+def new_policy_version() -> PolicyVersion:
     """A value never used before, so that an observation under it has exactly one possible cause."""
     return uuid.uuid4().hex[:12]
-
-
-PolicyVersion = str
-"""Stands in every route's metadata and so in every access-log line: which policy decided about this call."""
 
 
 @dataclass(frozen=True)
@@ -145,7 +146,9 @@ class ServicePolicy:
     """Everything that the mesh is told about one service. A change is a new value with a new `version`."""
 
     service: str
-    endpoints: tuple[Endpoint, ...]
+    endpoints: tuple[Endpoint, ...] = ()
+    base_path: str = ""
+    """Where the building block's paths begin, such as `/api`; callers never see it."""
     access: tuple[AccessRule, ...] = ()
     routes: tuple[Route, ...] = ()
     timeout_s: float = 15.0
@@ -153,6 +156,11 @@ class ServicePolicy:
     circuit_breaker: CircuitBreaker = CircuitBreaker()
     outlier_detection: OutlierDetection | None = None
     version: PolicyVersion = field(default_factory=new_policy_version)
+
+    @property
+    def caller_version(self) -> PolicyVersion:
+        """Names the caller's part (retries, timeout): it changes only when callers have to be told something."""
+        return hashlib.sha256(repr((self.service, self.timeout_s, self.retry)).encode()).hexdigest()[:12]
 
     def changed(self, **changes: object) -> ServicePolicy:
         """The same policy with changes, under a new version."""

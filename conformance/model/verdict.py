@@ -77,6 +77,11 @@ class Evidence:
     observed: Mapping[str, Any]
     at: str = field(default_factory=now)
 
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> Evidence:
+        """The inverse of `to_json`."""
+        return cls(values["name"], EvidenceKind(values["kind"]), values["observed"], values["at"])
+
     def to_json(self) -> dict[str, Any]:
         """As it stands in the record."""
         return {"name": self.name, "kind": self.kind.value, "at": self.at, "observed": dict(self.observed)}
@@ -114,6 +119,20 @@ class Result:
     reproduce: str = ""
     started: str | None = None
     duration_s: float = 0.0
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> Result:
+        """The inverse of `to_json`."""
+        return cls(
+            **{
+                **values,
+                "level": Level(values["level"]),
+                "proves": tuple(values["proves"]),
+                "verdict": Verdict(values["verdict"]),
+                "expectations": tuple(Expectation(**each) for each in values["expectations"]),
+                "evidence": tuple(Evidence.from_json(each) for each in values["evidence"]),
+            }
+        )
 
     def to_json(self) -> dict[str, Any]:
         """As it stands in the record."""

@@ -1,1 +1,36 @@
 """All that a check may touch."""
+
+from conformance.mesh import CALLER, WITNESS, Answer, Arrival, Propagation
+from conformance.model.policy import AccessRule, CircuitBreaker, OutlierDetection, PathMatch, PathMatchKind, RetryPolicy, Route
+from conformance.model.requirements import Feature
+from conformance.model.verdict import EvidenceKind
+from conformance.probe.credentials import CredentialKind
+from conformance.probe.exchange import Exchange, KeptConnection
+from conformance.probe.execution import Execution
+from conformance.probe.introduction import Introduction
+from conformance.probe.probe import Life, Probe, SubjectFacts
+
+__all__ = [
+    "CALLER",
+    "WITNESS",
+    "AccessRule",
+    "Answer",
+    "Arrival",
+    "CircuitBreaker",
+    "CredentialKind",
+    "EvidenceKind",
+    "Exchange",
+    "Execution",
+    "Feature",
+    "Introduction",
+    "KeptConnection",
+    "Life",
+    "OutlierDetection",
+    "PathMatch",
+    "PathMatchKind",
+    "Probe",
+    "Propagation",
+    "RetryPolicy",
+    "Route",
+    "SubjectFacts",
+]

@@ -1,0 +1,1 @@
+"""Mutual TLS: nobody who cannot say who he is gets through the door."""

@@ -1,0 +1,121 @@
+"""The building blocks of a mesh: the subject and its companions, as the run file describes them."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from conformance.model.policy import Endpoint
+from conformance.model.run_file import Application, Companion, RunFile, Subject
+from conformance.model.timeouts import Timeouts
+from conformance.subjects.building_block import CommandSubject, RunningSubject, SubjectSpec, UrlSubject, start_subject
+from conformance.system.folders import bundled
+from conformance.system.guard import Guard
+
+__all__ = ["Applications"]
+
+
+class Applications:
+    """Starts and stops what stands behind the security servers."""
+
+    def __init__(self, run_file: RunFile, folder: Path, timeouts: Timeouts, guard: Guard) -> None:
+        self._described: dict[str, Subject | Companion] = {run_file.subject.name: run_file.subject} | {
+            companion.name: companion for companion in run_file.companions
+        }
+        self.subject_name = run_file.subject.name
+        self._folder = folder
+        self._timeouts = timeouts
+        self._guard = guard
+        self.running: dict[str, RunningSubject] = {}
+
+    def calls(self) -> dict[str, list[str]]:
+        """Which building block calls which others."""
+        return {name: list(described.calls) for name, described in self._described.items()}
+
+    def base_path(self, service: str) -> str:
+        """Where a building block's paths begin."""
+        described = self._described.get(service)
+        if described is None:
+            return ""
+        return urlsplit(described.url).path.rstrip("/") if described.url else described.base_path
+
+    async def start(
+        self,
+        outbound: Mapping[str, Endpoint],
+        work_folder: Path,
+        arguments: Callable[[str, list[str]], list[str]],
+    ) -> dict[str, Endpoint]:
+        """Start all of them at once; gives where each listens.
+
+        Args:
+            outbound: for each security server, where its applications reach the mesh.
+            work_folder: for databases and other files; it is gone after the run.
+            arguments: the last word on a command line.
+
+        Raises:
+            SubjectFault: one exited or did not get ready.
+            UsageError: one cannot be started as described.
+
+        """
+        async with asyncio.TaskGroup() as starting:
+            for name, described in self._described.items():
+                starting.create_task(self._start(name, described, outbound[name], work_folder, arguments))
+        return {
+            name: Endpoint(*running.address, tls=running.origin_url.startswith("https:"))
+            for name, running in self.running.items()
+        }
+
+    async def stop(self) -> None:
+        """Stop all that were started."""
+        await asyncio.gather(*(running.stop(self._timeouts.stop) for running in self.running.values()))
+
+    def end_of_subject(self) -> str | None:
+        """How the subject ended, if it did; None while it runs or when somebody else runs it."""
+        running = self.running.get(self.subject_name)
+        if running is None or running.exited is None or not running.exited.done():
+            return None
+        return f"exited with code {running.exited.result()}; its last output:\n{running.tail()}"
+
+    async def _start(
+        self,
+        name: str,
+        described: Application,
+        mesh: Endpoint,
+        work_folder: Path,
+        arguments: Callable[[str, list[str]], list[str]],
+    ) -> None:
+        values = {
+            "python": sys.executable,
+            "bundled": bundled(""),
+            "run_file_folder": self._folder,
+            "work_folder": work_folder,
+            "mesh": f"http://{mesh.host}:{mesh.port}",
+        }
+        self.running[name] = await start_subject(
+            self._specification(name, described, arguments),
+            values=values,
+            guard=self._guard,
+            ready_timeout=self._timeouts.subject_ready,
+        )
+
+    def _specification(
+        self, name: str, described: Application, arguments: Callable[[str, list[str]], list[str]]
+    ) -> SubjectSpec:
+        ready = described.base_path + described.ready
+        if described.url is not None:
+            parts = urlsplit(described.url)
+            return UrlSubject(
+                name=name, url=f"{parts.scheme}://{parts.netloc}", ready=parts.path.rstrip("/") + described.ready
+            )
+        if described.command is not None:
+            return CommandSubject(
+                name=name,
+                command=tuple(arguments(name, described.command)),
+                folder=self._folder,
+                environment=described.environment,
+                ready=ready,
+            )
+        raise NotImplementedError

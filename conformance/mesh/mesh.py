@@ -1,0 +1,410 @@
+"""The inter-proxy mesh of one run: security servers, control plane, certificates, building blocks, and a witness.
+
+    calling application -> security server `caller` ==mTLS==> security server of the subject -> the subject, or the witness
+
+Invariants: every call from one building block to another passes two security servers; applications answer on loopback only;
+a change is applied to exactly the servers whose resources it changes; `restore` brings back the policies of the beginning.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+from conformance.controlplane.behaviour import Behaviour
+from conformance.controlplane.server import ControlPlane, Rejected, UnixListen
+from conformance.controlplane.snapshot import AppliedVersion
+from conformance.controlplane.rendering import Identity, InboundService, OutboundService, SecurityServerView, render
+from conformance.envoy.runtime import Runtime, SecurityServer, SecurityServerSpec
+from conformance.mesh.applications import Applications
+from conformance.mesh.modifiers import Modifier, Resources
+from conformance.mesh.witness import Witness, WitnessEndpoint
+from conformance.model.errors import DeadlineExceeded, EnvironmentFault
+from conformance.model.policy import AccessRule, Endpoint, ServicePolicy
+from conformance.model.timeouts import Timeouts
+from conformance.pki import Credential, TrustDomain
+from conformance.system.folders import PrivateFolder
+from conformance.system.guard import Guard
+
+__all__ = ["BYSTANDER", "CALLER", "RESERVED_NAMES", "WITNESS", "Member", "Mesh", "Propagation"]
+
+T = TypeVar("T")
+
+CALLER = "caller"
+"""The security server of the calling application, which is the suite itself."""
+BYSTANDER = "bystander"
+"""A security server, and its service, which no change of a check concerns."""
+WITNESS = "witness"
+"""The service of the suite's own behind the subject's security server."""
+RESERVED_NAMES = frozenset({CALLER, BYSTANDER, WITNESS})
+
+
+@dataclass(frozen=True)
+class Propagation:
+    """What became of one change: which servers it concerned, and what each said to it.
+
+    Attributes:
+        policy: the version of the changed policy, which every access-log line of a call decided by it carries.
+        servers: those whose resources changed.
+        unacknowledged: those that neither acknowledged nor rejected in time, with what was seen last.
+        rejected: those that rejected, with their reason.
+
+    """
+
+    policy: str
+    servers: tuple[str, ...]
+    unacknowledged: Mapping[str, str] = field(default_factory=dict)
+    rejected: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def acknowledged(self) -> bool:
+        """Every server that it concerns has acknowledged it."""
+        return not self.unacknowledged and not self.rejected
+
+
+@dataclass
+class Member:
+    """One security server of the mesh and what stands behind it."""
+
+    name: str
+    credential: Credential
+    services: tuple[str, ...]
+    calls: tuple[str, ...]
+    server: SecurityServer | None = None
+    inbound: Endpoint | None = None
+    outbound: Endpoint | None = None
+
+    @property
+    def running(self) -> SecurityServer:
+        """The Envoy, once it was started."""
+        if self.server is None:
+            raise EnvironmentFault(f"security server {self.name} is not running", next_step="start the mesh first")
+        return self.server
+
+
+class Mesh:
+    """See the module's docstring. Use as an async context manager; nothing is left afterwards."""
+
+    def __init__(
+        self,
+        *,
+        applications: Applications,
+        runtime: Callable[[Guard], Awaitable[Runtime]],
+        timeouts: Timeouts,
+        guard: Guard,
+        modifiers: Sequence[Modifier] = (),
+    ) -> None:
+        self.timeouts = timeouts
+        self.guard = guard
+        self.applications = applications
+        self.subject = applications.subject_name
+        self.trust_domain = TrustDomain()
+        self.witness = Witness()
+        self.members: dict[str, Member] = {}
+        self.policies: dict[str, ServicePolicy] = {}
+        self._baseline: dict[str, ServicePolicy] = {}
+        self._imposters: dict[str, Endpoint] = {}
+        self._rendered: dict[str, Resources] = {}
+        self._modifiers = tuple(modifiers)
+        self._make_runtime = runtime
+        self._exits = AsyncExitStack()
+        self.witness_endpoint: WitnessEndpoint
+        self.control_plane: ControlPlane
+        self.runtime: Runtime
+        self.folder: Path
+
+    # ------------------------------------------------------------------ life
+
+    async def __aenter__(self) -> Mesh:
+        try:
+            await self._start()
+        except BaseExceptionGroup as several:
+            await self._exits.aclose()
+            raise _first_cause(several) from None
+        except BaseException:
+            await self._exits.aclose()
+            raise
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._exits.aclose()
+
+    async def _start(self) -> None:
+        private = PrivateFolder(self.guard)
+        self._exits.callback(private.remove)
+        self.folder = private.path
+        self._exits.push_async_callback(self.witness.close)
+        self.witness_endpoint = await self.witness.open_endpoint(WITNESS)
+        bystander = await self.witness.open_endpoint(BYSTANDER)
+        self._introduce(bystander.endpoint)
+        self.control_plane = ControlPlane(behaviour=self._behaviour())
+        self._exits.push_async_callback(self.stop_control_plane)
+        await self.start_control_plane()
+        self.runtime = await self._make_runtime(self.guard)
+        self._exits.push_async_callback(self.runtime.close)
+        self._push(self.members)
+        async with asyncio.TaskGroup() as starting:
+            for member in self.members.values():
+                starting.create_task(self._start_server(member))
+        self._exits.push_async_callback(self.applications.stop)
+        addresses = {name: member.outbound for name, member in self.members.items() if member.outbound}
+        endpoints = await self.applications.start(addresses, self.folder, self._arguments)
+        for service, endpoint in endpoints.items():
+            self.policies[service] = self.policies[service].changed(endpoints=(endpoint,))
+        self._baseline = dict(self.policies)
+        propagation = await self.push_all()
+        if not propagation.acknowledged:
+            raise EnvironmentFault(
+                "the mesh did not take its first configuration",
+                detail="\n".join(
+                    f"{server}: {why}" for server, why in {**propagation.rejected, **propagation.unacknowledged}.items()
+                ),
+                next_step="mend the overlay if the run file has one; otherwise report this as a defect of meshmark",
+            )
+
+    def _introduce(self, bystander: Endpoint) -> None:
+        """Name every member and say who may call what: the caller everybody, a building block only what it declares."""
+        calls = self.applications.calls()
+        services = {self.subject: (self.subject, WITNESS), BYSTANDER: (BYSTANDER,), CALLER: ()}
+        services |= {name: (name,) for name in calls if name != self.subject}
+        everything = tuple(service for provided in services.values() for service in provided)
+        for name, provided in services.items():
+            self.members[name] = Member(
+                name=name,
+                credential=self.trust_domain.issue(self.identity_path(name)),
+                services=provided,
+                calls=everything if name == CALLER else tuple(calls.get(name, ())),
+            )
+        for service in everything:
+            callers = [CALLER, *(name for name, called in calls.items() if service in called)]
+            self.policies[service] = ServicePolicy(
+                service=service,
+                base_path=self.applications.base_path(service),
+                access=tuple(AccessRule(caller=self.identity(caller)) for caller in callers),
+            )
+        self.policies[WITNESS] = self.policies[WITNESS].changed(endpoints=(self.witness_endpoint.endpoint,))
+        self.policies[BYSTANDER] = self.policies[BYSTANDER].changed(endpoints=(bystander,))
+
+    async def _start_server(self, member: Member) -> None:
+        spec = self._spec(member)
+        member.server = await self.runtime.start(spec, self.timeouts.security_server_ready)
+        limit = self.timeouts.security_server_ready
+        inbound = await member.server.listener_address("inbound", limit)
+        outbound = await member.server.listener_address("outbound", limit)
+        member.inbound, member.outbound = Endpoint(*inbound), Endpoint(*outbound)
+
+    def _spec(self, member: Member) -> SecurityServerSpec:
+        return SecurityServerSpec(
+            name=member.name, folder=self.folder / member.name, xds=self.xds_socket, api_type="DELTA_GRPC"
+        )
+
+    async def unless_dead(self, work: Awaitable[T]) -> T:
+        """Await something, but no longer than all security servers live.
+
+        Raises:
+            EnvironmentFault: one of them died; with its last log lines.
+
+        """
+        working = asyncio.ensure_future(work)
+        deaths = {member.running.died for member in self.members.values()}
+        try:
+            await asyncio.wait({working, *deaths}, return_when=asyncio.FIRST_COMPLETED)
+            self.refuse_if_dead()
+            return await working
+        finally:
+            working.cancel()
+
+    def refuse_if_dead(self) -> None:
+        """Raise the error that tells of a security server's end, if one has ended."""
+        for member in self.members.values():
+            if not member.running.alive:
+                raise member.running.death()
+
+    # ------------------------------------------------------------------ control plane
+
+    @property
+    def xds_socket(self) -> Path:
+        """Where the control plane listens."""
+        return self.folder / "xds" / "xds.sock"
+
+    async def start_control_plane(self) -> None:
+        """Start it, or start it again; it knows what it knew."""
+        self.xds_socket.parent.mkdir(mode=0o755, exist_ok=True)
+        await self.control_plane.start(UnixListen(self.xds_socket))
+
+    async def stop_control_plane(self) -> None:
+        """Stop it; the security servers go on with what they have."""
+        await self.control_plane.stop()
+
+    async def replace_control_plane(self) -> None:
+        """A new control plane takes over, with an empty memory but the same policies."""
+        await self.control_plane.stop()
+        self.control_plane = ControlPlane(behaviour=self._behaviour())
+        self._rendered.clear()
+        self._push(self.members)
+        await self.start_control_plane()
+
+    # ------------------------------------------------------------------ policies
+
+    async def apply(self, *policies: ServicePolicy) -> Propagation:
+        """Put changed policies in force, and wait until the servers concerned have acknowledged or rejected them."""
+        return await self.acknowledgements(*self.announce(*policies))
+
+    def announce(self, *policies: ServicePolicy) -> tuple[str, dict[str, AppliedVersion]]:
+        """Tell the control plane about changed policies without waiting for anybody."""
+        for policy in policies:
+            self.policies[policy.service] = policy
+        services = {policy.service for policy in policies}
+        concerned = [
+            name
+            for name, member in self.members.items()
+            if services.intersection(member.services) or services.intersection(member.calls)
+        ]
+        return policies[-1].version if policies else "", self._push(concerned)
+
+    async def acknowledgements(self, policy: str, versions: Mapping[str, AppliedVersion]) -> Propagation:
+        """Wait until each server has acknowledged or rejected its version."""
+        rejected: dict[str, str] = {}
+        silent: dict[str, str] = {}
+
+        async def one(server: str, version: AppliedVersion) -> None:
+            try:
+                await self.control_plane.acknowledged(server, version, self.timeouts.acknowledged)
+            except Rejected as refusal:
+                rejected[server] = str(refusal)
+            except DeadlineExceeded as late:
+                silent[server] = str(late)
+
+        await asyncio.gather(*(one(server, version) for server, version in versions.items()))
+        return Propagation(policy=policy, servers=tuple(versions), unacknowledged=silent, rejected=rejected)
+
+    async def push_all(self) -> Propagation:
+        """Render everything anew, as after a change of certificates, and wait for the acknowledgements."""
+        return await self.acknowledgements("", self._push(self.members))
+
+    async def restore(self) -> None:
+        """Back to the policies of the beginning.
+
+        Raises:
+            EnvironmentFault: a server did not take them; the mesh cannot be used any more.
+
+        """
+        for service in [service for service in self.policies if service not in self._baseline]:
+            self.withdraw(service)
+        self.policies = dict(self._baseline)
+        propagation = await self.push_all()
+        if not propagation.acknowledged:
+            raise EnvironmentFault(
+                "the mesh did not go back to its first policies",
+                detail=str({**propagation.rejected, **propagation.unacknowledged}),
+                next_step="report this as a defect of meshmark, with the record",
+            )
+        self.witness.forget()
+
+    def register(self, policy: ServicePolicy, *, provider: str, peer: Endpoint | None = None) -> None:
+        """Add a service that the caller may address. It counts from the next `apply` on.
+
+        Args:
+            policy: the service's policy.
+            provider: whose security server stands before it, and proves its identity.
+            peer: somebody else who claims to be that security server.
+
+        """
+        self.policies[policy.service] = policy
+        self.members[CALLER].calls += (policy.service,)
+        self.members[provider].services += (policy.service,)
+        if peer is not None:
+            self._imposters[policy.service] = peer
+
+    def withdraw(self, service: str) -> None:
+        """Take an added service away again. It counts from the next `apply` on."""
+        for member in self.members.values():
+            member.services = tuple(each for each in member.services if each != service)
+            member.calls = tuple(each for each in member.calls if each != service)
+        self._imposters.pop(service, None)
+        del self.policies[service]
+
+    # ------------------------------------------------------------------ names
+
+    @staticmethod
+    def identity_path(member: str) -> str:
+        """The path of a member's SPIFFE id."""
+        return f"security-server/{member}"
+
+    def identity(self, member: str) -> str:
+        """A member's SPIFFE id."""
+        return self.trust_domain.identity(self.identity_path(member))
+
+    def provider_of(self, service: str) -> Member:
+        """The security server that stands before a service."""
+        return next(member for member in self.members.values() if service in member.services)
+
+    # ------------------------------------------------------------------ rendering
+
+    def _push(self, servers: Sequence[str] | Mapping[str, Any]) -> dict[str, AppliedVersion]:
+        """Hand the control plane the resources of these servers; gives the versions of those that changed."""
+        versions = {}
+        for name in servers:
+            rendered = render(self._view(self.members[name]))
+            for modifier in self._modifiers:
+                rendered = modifier.resources(name, rendered)
+            if rendered == self._rendered.get(name):
+                continue
+            self._rendered[name] = rendered
+            versions[name] = self.control_plane.set_resources(name, rendered)
+        return versions
+
+    def _view(self, member: Member) -> SecurityServerView:
+        return SecurityServerView(
+            name=member.name,
+            identity=Identity(member.credential.certificate_chain_pem, member.credential.private_key_pem),
+            trust=self.trust_domain.bundle_pem,
+            revocations=self.trust_domain.crl_pem,
+            members=tuple(self.identity(name) for name in self.members),
+            inbound=tuple(InboundService(self._told(service)) for service in member.services),
+            outbound=tuple(self._outbound(service) for service in member.calls),
+            access_log=self._spec(member).access_log,
+        )
+
+    def _outbound(self, service: str) -> OutboundService:
+        provider = self.provider_of(service)
+        policy = self._told(service)
+        return OutboundService(
+            policy=policy,
+            peers=(peer,) if (peer := self._imposters.get(service, provider.inbound)) else (),
+            identity=self.identity(provider.name),
+        )
+
+    def _told(self, service: str) -> ServicePolicy:
+        policy = self.policies[service]
+        for modifier in self._modifiers:
+            policy = modifier.policy(policy)
+        return policy
+
+    def credential_kind(self, kind: str) -> str:
+        """Which kind of certificate to make when a check asks for one."""
+        for modifier in self._modifiers:
+            kind = modifier.credential_kind(kind)
+        return kind
+
+    def _behaviour(self) -> Behaviour:
+        for modifier in self._modifiers:
+            behaviour = modifier.behaviour()
+            if type(behaviour) is not Behaviour:
+                return behaviour
+        return Behaviour()
+
+    def _arguments(self, application: str, arguments: list[str]) -> list[str]:
+        for modifier in self._modifiers:
+            arguments = modifier.arguments(application, arguments)
+        return arguments
+
+
+def _first_cause(several: BaseExceptionGroup[BaseException]) -> BaseException:
+    """What went wrong first; the other tasks were only cancelled because of it."""
+    first = several.exceptions[0]
+    return _first_cause(first) if isinstance(first, BaseExceptionGroup) else first

@@ -1,0 +1,93 @@
+"""Where a mesh can be changed from outside: by an operator's overlays, and by the seeded faults that prove the checks.
+
+Both are the same thing, a `Modifier`. The plain one changes nothing.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping, Sequence
+from fnmatch import fnmatchcase
+from typing import Any
+
+import jsonpatch
+
+from conformance.controlplane.behaviour import Behaviour
+from conformance.controlplane.resources import ResourceType
+from conformance.model.errors import UsageError
+from conformance.model.policy import ServicePolicy
+from conformance.model.run_file import Overlay
+
+__all__ = ["Modifier", "Overlays", "Resources"]
+
+Resources = dict[ResourceType, dict[str, dict[str, Any]]]
+"""One security server's resources by type and name, in protobuf JSON form."""
+
+
+class Modifier:
+    """Changes nothing. Subclasses override what they change; they never change what they are given, they return anew."""
+
+    def resources(self, server: str, resources: Resources) -> Resources:
+        """The resources that a security server gets."""
+        return resources
+
+    def policy(self, policy: ServicePolicy) -> ServicePolicy:
+        """The policy that the control plane makes of the one that it was told."""
+        return policy
+
+    def behaviour(self) -> Behaviour:
+        """How the control plane behaves on the wire."""
+        return Behaviour()
+
+    def arguments(self, application: str, arguments: list[str]) -> list[str]:
+        """The command line that starts a building block."""
+        return arguments
+
+    def credential_kind(self, kind: str) -> str:
+        """Which kind of certificate a check gets when it asks for one."""
+        return kind
+
+
+class Overlays(Modifier):
+    """JSON Patches (RFC 6902) on the resources that type and name select."""
+
+    def __init__(self, overlays: Sequence[Overlay], *, where: str = "overlays") -> None:
+        self._overlays = overlays
+        self._where = where
+        self._used: set[int] = set()
+
+    def resources(self, server: str, resources: Resources) -> Resources:
+        """Patch whatever an overlay selects.
+
+        Raises:
+            UsageError: a patch does not apply: a path that is not there, a failed `test`.
+
+        """
+        changed = resources
+        for number, overlay in enumerate(self._overlays):
+            resource_type = ResourceType[overlay.type.upper().replace("-", "_")]
+            if not fnmatchcase(server, overlay.server):
+                continue
+            of_type: Mapping[str, dict[str, Any]] = changed.get(resource_type, {})
+            selected = [name for name in of_type if fnmatchcase(name, overlay.name)]
+            if not selected:
+                continue
+            self._used.add(number)
+            patched = {name: self._patch(number, overlay, name, of_type[name]) for name in selected}
+            changed = {**changed, resource_type: {**of_type, **patched}}
+        return changed
+
+    def unused(self) -> list[int]:
+        """Numbers of the overlays that have selected nothing so far: most likely a misspelt name."""
+        return [number for number in range(len(self._overlays)) if number not in self._used]
+
+    def _patch(self, number: int, overlay: Overlay, name: str, resource: dict[str, Any]) -> dict[str, Any]:
+        try:
+            patched: dict[str, Any] = jsonpatch.apply_patch(copy.deepcopy(resource), overlay.patch)
+        except (jsonpatch.JsonPatchException, jsonpatch.JsonPointerException) as problem:
+            raise UsageError(
+                f"overlay {number} does not apply to {overlay.type} {name}: {problem}",
+                where=f"{self._where}.{number}",
+                next_step="look at the resource with `--format json` evidence of a run without overlays and mend the path",
+            ) from problem
+        return patched

@@ -1,0 +1,251 @@
+"""The run file: one shareable YAML that says what is certified, how it is reached and against which profile.
+
+`parse_run_file` is pure: text in, values out. Whatever is wrong is a `RunFileError` that names file, line and column, and for
+a misspelt key the nearest valid one.
+"""
+
+from __future__ import annotations
+
+import difflib
+from datetime import date
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from conformance.model.errors import UsageError
+from conformance.model.requirements import Feature
+from conformance.model.timeouts import Timeouts
+from conformance.model.yaml_source import YamlDocument, parse_yaml
+
+__all__ = [
+    "Application",
+    "Companion",
+    "GeneratedInput",
+    "Overlay",
+    "RunFile",
+    "RunFileError",
+    "Subject",
+    "WaiverEntry",
+    "parse_run_file",
+    "run_file_schema",
+]
+
+ServiceName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,62}$")]
+Text = Annotated[str, Field(min_length=1)]
+
+
+class RunFileError(UsageError):
+    """The run file is wrong."""
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+
+class Application(_Part):
+    """How a building block is reached or started. Exactly one of `url`, `command`, `image`."""
+
+    url: Annotated[str, Field(pattern=r"^https?://[^/?#\s]+(/[^?#\s]*)?$")] | None = None
+    """It runs already: origin and optional base path, such as http://127.0.0.1:8080/api."""
+    command: Annotated[list[Text], Field(min_length=1)] | None = None
+    """It is started from this argument list. `{port}` is the port to listen on at 127.0.0.1; also known: `{python}`,
+    `{bundled}`, `{run_file_folder}`, `{work_folder}`, and `{mesh}`, the address under which it calls others through the mesh."""
+    image: Text | None = None
+    """It is started from this local container image."""
+    container_port: Annotated[int, Field(ge=1, le=65535)] = 8080
+    """With `image`: the port it listens on inside its container."""
+    environment: dict[str, str] = {}
+    """Environment variables for `command` or `image`; the same placeholders as in `command`."""
+    ready: Annotated[str, Field(pattern=r"^/[^\s]*$")] = "/"
+    """A path that answers below 500 once the building block is ready."""
+    base_path: Annotated[str, Field(pattern=r"^(/[^\s?#]*[^/\s?#])?$")] = ""
+    """With `command` or `image`: the path under which the contract's paths live."""
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Application:
+        ways = [way for way in ("url", "command", "image") if getattr(self, way) is not None]
+        if len(ways) != 1:
+            raise ValueError(f"exactly one of url, command, image is needed, here: {', '.join(ways) or 'none'}")
+        return self
+
+
+class Companion(Application):
+    """Another building block of the mesh, which the subject calls through the security servers."""
+
+    name: ServiceName
+    """Its service name in the mesh."""
+    calls: list[ServiceName] = []
+    """The services that it calls itself; the mesh lets through nothing else."""
+
+
+class Subject(Application):
+    """The building block being judged."""
+
+    role: Literal["building-block"] = "building-block"
+    """What kind of deployment is judged."""
+    name: ServiceName
+    """Its service name in the mesh."""
+    vendor: Text
+    """Who answers for it."""
+    version: Text
+    """Which version is judged; it stands in the report."""
+    contracts: Annotated[list[Text], Field(min_length=1)]
+    """OpenAPI 3.x documents, relative to the run file. `{bundled}` stands for the suite's own data."""
+    calls: list[ServiceName] = []
+    """The companions that it calls; the mesh lets through nothing else."""
+    headers: dict[str, str] = {}
+    """Sent with every call to the building block, such as a test account's authorization."""
+
+
+class GeneratedInput(_Part):
+    """The budget of the check that generates input from the contract."""
+
+    examples: Annotated[int, Field(ge=1, le=10_000)] = 20
+    """Generated calls for each operation and phase, at most."""
+    skip: list[Text] = []
+    """Operations that must not be called with generated input, such as `DELETE /v1/everything`. They are named in the report."""
+
+
+class Overlay(_Part):
+    """A JSON Patch on generated xDS resources, so that what is certified is the configuration that really runs."""
+
+    type: Literal["listener", "route", "cluster", "endpoint", "secret", "extension-config"]
+    """The kind of resource."""
+    name: Text
+    """Glob of resource names."""
+    server: Text = "*"
+    """Glob of security servers' names."""
+    patch: Annotated[list[dict[str, Any]], Field(min_length=1)]
+    """Operations of RFC 6902."""
+
+
+class WaiverEntry(_Part):
+    """Somebody answers for a known fail until a day."""
+
+    check: Text
+    """The id of the check."""
+    reason: Text
+    """Why it is tolerable."""
+    owner: Text
+    """Who answers for it."""
+    expires: date
+    """The last day on which it is good."""
+
+
+class RunFile(_Part):
+    """What is certified, how it is reached, and against which profile."""
+
+    subject: Subject
+    """The building block being judged."""
+    profile: Text = "mesh"
+    """The named set of requirements: mesh or govstack."""
+    features: list[Feature] = []
+    """Optional features that the subject claims; they are then judged."""
+    topology: Literal["inter-proxy"] = "inter-proxy"
+    """Where the security servers stand."""
+    runtime: Literal["auto", "process", "container"] = "auto"
+    """How Envoy is run."""
+    envoy: Text | None = None
+    """A version, the path of a binary, or a container image; the embedded Envoy by default."""
+    companions: list[Companion] = []
+    """Other building blocks that the subject calls."""
+    generated_input: GeneratedInput = GeneratedInput()
+    """The budget of the check that generates input from the contract."""
+    overlays: list[Overlay] = []
+    """Changes to the generated configuration."""
+    waivers: list[WaiverEntry] = []
+    """Known fails that somebody answers for."""
+    timeouts: dict[str, Annotated[float, Field(gt=0, le=3600)]] = {}
+    """Seconds, by name; the table is in the documentation and in every record."""
+    seed: Annotated[int, Field(ge=0, lt=2**32)] = 1
+    """The seed of everything generated."""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> RunFile:
+        names = [self.subject.name, *(companion.name for companion in self.companions)]
+        if len(set(names)) < len(names):
+            raise ValueError("two building blocks have the same name")
+        for caller in (self.subject, *self.companions):
+            for called in caller.calls:
+                if called not in names:
+                    raise ValueError(f"{caller.name} calls {called}, which is no companion")
+        if unknown := sorted(set(self.timeouts) - set(Timeouts.names())):
+            raise ValueError(f"timeouts: unknown {', '.join(unknown)}; known are {', '.join(Timeouts.names())}")
+        return self
+
+    def timeout_table(self) -> Timeouts:
+        """The documented table with this file's changes."""
+        return Timeouts(**self.timeouts)
+
+
+def parse_run_file(text: str, path: Path) -> RunFile:
+    """Read a run file.
+
+    Args:
+        text: its content.
+        path: its name, for messages.
+
+    Raises:
+        RunFileError: with file:line:column, what is wrong there and what to do.
+
+    """
+    document = parse_yaml(text, source=str(path))
+    if not isinstance(document.value, dict):
+        raise RunFileError(
+            "a run file is a mapping with the key `subject`",
+            where=f"{path}:1:1",
+            next_step="`meshmark init CONTRACT` writes a commented run file to start from",
+        )
+    try:
+        return RunFile.model_validate(document.value)
+    except ValidationError as problem:
+        raise _explain(problem, document, path) from None
+
+
+def run_file_schema() -> dict[str, Any]:
+    """The JSON Schema of run files, for editors."""
+    schema = RunFile.model_json_schema()
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
+
+
+def _explain(problem: ValidationError, document: YamlDocument, path: Path) -> RunFileError:
+    errors = problem.errors(include_url=False)
+    messages = [_sentence(error, document, path) for error in errors]
+    (where, what), *others = messages
+    return RunFileError(
+        what,
+        where=where,
+        detail="\n".join(f"{place}: {other}" for place, other in others) or None,
+        next_step="mend the run file; every key is described in the README and in the run-file schema",
+    )
+
+
+def _sentence(error: Any, document: YamlDocument, path: Path) -> tuple[str, str]:
+    location = tuple(error["loc"])
+    position = document.position(location)
+    key = ".".join(str(part) for part in location) or "the run file"
+    if error["type"] == "extra_forbidden":
+        known = _known_keys(location[:-1])
+        close = difflib.get_close_matches(str(location[-1]), known, n=1, cutoff=0.5)
+        hint = f"did you mean `{close[0]}`?" if close else f"known here: {', '.join(sorted(known))}"
+        what = f"unknown key `{location[-1]}`; {hint}"
+    elif error["type"] == "missing":
+        what = f"the key `{key}` is missing"
+    else:
+        message = error["msg"].removeprefix("Value error, ")
+        given = error.get("input")
+        shown = f", here: {given!r:.80}" if isinstance(given, str | int | float | bool) else ""
+        what = f"`{key}`: {message}{shown}"
+    return f"{path}:{position.line}:{position.column}", what
+
+
+def _known_keys(location: tuple[str | int, ...]) -> list[str]:
+    """The keys that are valid at a place, from the models themselves."""
+    schema = RunFile.model_json_schema()
+    here: dict[str, Any] = schema
+    for part in location:
+        here = here.get("items", {}) if isinstance(part, int) else here.get("properties", {}).get(part, {})
+        if "$ref" in here:
+            here = schema["$defs"][here["$ref"].rsplit("/", 1)[-1]]
+    return list(here.get("properties", {}))

@@ -1,0 +1,38 @@
+"""The access log of a security server, as the checks read it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+__all__ = ["AccessLog", "LogLine"]
+
+LogLine = Mapping[str, Any]
+"""One line: `kind` is `inbound` or `outbound` for a call, `connection` for a connection that has ended."""
+
+
+class AccessLog:
+    """Lines in the order of their writing; a line that is only half written yet is left for the next look."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._offset = 0
+        self._lines: list[LogLine] = []
+
+    def lines(self, **wanted: object) -> list[LogLine]:
+        """The lines whose fields have these values, such as `kind="inbound", nonce=...`."""
+        self._read_on()
+        return [line for line in self._lines if all(line.get(key) == value for key, value in wanted.items())]
+
+    def _read_on(self) -> None:
+        try:
+            with self._path.open("rb") as file:
+                file.seek(self._offset)
+                news = file.read()
+        except FileNotFoundError:
+            return
+        complete, newline, _ = news.rpartition(b"\n")
+        self._offset += len(complete) + len(newline)
+        self._lines += [json.loads(line) for line in complete.splitlines() if line]

@@ -1,0 +1,2 @@
+class ContractWork:
+    def __init__(self, *a): pass

@@ -1,0 +1,289 @@
+"""The probe: all that a check may touch. It calls through the mesh, knocks at doors, changes policies, and looks.
+
+What a check sees is on the wire, in what reached the witness, in access logs and in statistics; never in the control plane's own
+opinion of itself, except for acknowledgements, which are the proxies' words.
+"""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from conformance.mesh import CALLER, WITNESS, Answer, Arrival, Imposter, Mesh, Propagation
+from conformance.model.errors import DeadlineExceeded, EnvironmentFault
+from conformance.model.policy import AccessRule, Endpoint, ServicePolicy
+from conformance.model.timeouts import Timeouts
+from conformance.model.verdict import EvidenceKind
+Contract = object
+from conformance.pki import anonymous_client_context
+from conformance.probe.access_log import AccessLog, LogLine
+from conformance.probe.contract_work import ContractWork
+from conformance.probe.credentials import CredentialKind, make_credential
+from conformance.probe.exchange import Exchange, KeptConnection, new_nonce
+from conformance.probe.introduction import Introduction, introduce, introduce_in_plaintext
+from conformance.probe.judgement import Judgement
+from conformance.system.deadlines import until
+
+__all__ = ["Life", "Probe", "SubjectFacts"]
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class SubjectFacts:
+    """What a check may know about the subject: how it is named and called, and what its contracts say."""
+
+    name: str
+    contracts: tuple[Contract, ...]
+    ready_path: str
+    headers: Mapping[str, str]
+    generated_examples: int
+    skipped_operations: tuple[str, ...]
+    seed: int
+
+
+@dataclass(frozen=True)
+class Life:
+    """One life of a security server. Two equal ones with a growing uptime mean that it was not restarted."""
+
+    pid: int
+    restart_epoch: int
+    uptime_s: int
+
+    def continues(self, earlier: Life) -> bool:
+        """This is a later moment of the same life."""
+        same = (self.pid, self.restart_epoch) == (earlier.pid, earlier.restart_epoch)
+        return same and self.uptime_s >= earlier.uptime_s
+
+    def to_json(self) -> dict[str, int]:
+        """As evidence."""
+        return {"pid": self.pid, "restart_epoch": self.restart_epoch, "uptime_s": self.uptime_s}
+
+
+class Probe:
+    """One for each check. `record` what was observed, then judge it with `require` and `expect`."""
+
+    def __init__(self, mesh: Mesh, judgement: Judgement, subject: SubjectFacts, logs: dict[str, AccessLog]) -> None:
+        self._mesh = mesh
+        self._logs = logs
+        self.subject = subject
+        self.record = judgement.record
+        self.expect = judgement.expect
+        self.require = judgement.require
+        self.timeouts: Timeouts = mesh.timeouts
+        self.contract_work = ContractWork(mesh, subject)
+
+    # ------------------------------------------------------------------ calls through the mesh
+
+    async def call(
+        self,
+        path: str = "/",
+        *,
+        method: str = "GET",
+        service: str = WITNESS,
+        headers: Mapping[str, str] | Sequence[tuple[str, str]] = (),
+        body: bytes = b"",
+        answers: Sequence[Answer] = (),
+        connection: KeptConnection | None = None,
+    ) -> Exchange:
+        """Call a service as the calling application does, through its own security server.
+
+        Args:
+            path: as the building block sees it, with its query; sent exactly as written.
+            method: any HTTP method.
+            service: the witness unless told otherwise.
+            headers: sent along.
+            body: sent along.
+            answers: what the witness shall answer to this call, try by try; an echo by default.
+            connection: an open connection to go over; a fresh one by default.
+
+        """
+        nonce = new_nonce()
+        if answers:
+            self._mesh.witness.script(nonce, *answers)
+        if connection is not None:
+            return await connection.call(f"/{service}{path}", method=method, headers=headers, body=body, nonce=nonce)
+        async with self.connection() as fresh:
+            return await fresh.call(f"/{service}{path}", method=method, headers=headers, body=body, nonce=nonce)
+
+    @asynccontextmanager
+    async def connection(self) -> AsyncIterator[KeptConnection]:
+        """A connection to the caller's own security server that stays open until the end of the block."""
+        async with KeptConnection(self._outbound(), timeout=self.timeouts.request) as kept:
+            yield kept
+
+    @asynccontextmanager
+    async def peer_connection(self, identity: str = CALLER, *, http2: bool = False) -> AsyncIterator[KeptConnection]:
+        """A connection straight to the subject's security server, over mTLS, under a member's identity."""
+        credential = self._mesh.trust_domain.issue(self._mesh.identity_path(identity))
+        alpn = ("h2",) if http2 else ("http/1.1",)
+        context = credential.client_context(self._mesh.trust_domain.bundle_pem, alpn=alpn)
+        async with KeptConnection(self._door(), timeout=self.timeouts.request, tls=context, http2=http2) as kept:
+            yield kept
+
+    # ------------------------------------------------------------------ at the door of the subject's security server
+
+    async def introduce(
+        self,
+        kind: CredentialKind | None = CredentialKind.MEMBER,
+        *,
+        newest_tls: ssl.TLSVersion = ssl.TLSVersion.TLSv1_3,
+    ) -> Introduction:
+        """Knock with a certificate of some kind (None: with none at all) and, if let in, call the witness.
+
+        A revoked certificate is shown only after the security servers have acknowledged the new revocation list.
+        """
+        trust = self._mesh.trust_domain.bundle_pem
+        if kind is None:
+            context = anonymous_client_context(trust, maximum_version=newest_tls)
+        else:
+            kind = CredentialKind(self._mesh.credential_kind(kind))
+            credential = make_credential(kind, self._mesh.trust_domain, self._mesh.identity_path(CALLER))
+            if kind is CredentialKind.REVOKED:
+                await self._mesh.push_all()
+            context = credential.client_context(trust, maximum_version=newest_tls)
+        return await introduce(
+            self._door(),
+            context,
+            target=f"/{WITNESS}/introduced",
+            nonce=new_nonce(),
+            log=self._log(self.subject.name),
+            handshakes=self._handshakes,
+            timeout=self.timeouts.handshake,
+        )
+
+    async def introduce_in_plaintext(self) -> Introduction:
+        """Knock without TLS."""
+        return await introduce_in_plaintext(
+            self._door(),
+            target=f"/{WITNESS}/introduced",
+            nonce=new_nonce(),
+            log=self._log(self.subject.name),
+            timeout=self.timeouts.handshake,
+        )
+
+    @asynccontextmanager
+    async def imposter(self, kind: CredentialKind, service: str = "imposter") -> AsyncIterator[Imposter]:
+        """Somebody else stands where the security server of a service should stand, with a certificate of some kind.
+
+        The caller's security server is sent there for `service`; it ought to insist on the subject's identity.
+        """
+        imposter = Imposter()
+        kind = CredentialKind(self._mesh.credential_kind(kind))
+        path = self._mesh.identity_path(self.subject.name)
+        credential = make_credential(kind, self._mesh.trust_domain, path)
+        peer = await imposter.start(credential, self._mesh.trust_domain.bundle_pem)
+        try:
+            policy = ServicePolicy(service=service, retry=None)
+            self._mesh.register(policy, provider=self.subject.name, peer=peer)
+            await self._mesh.apply(policy)
+            yield imposter
+        finally:
+            await imposter.close()
+
+    # ------------------------------------------------------------------ policies
+
+    def identity(self, member: str = CALLER) -> str:
+        """The SPIFFE id of a member's security server."""
+        return self._mesh.identity(member)
+
+    def everything_for(self, member: str = CALLER) -> AccessRule:
+        """A rule that lets a member do everything."""
+        return AccessRule(caller=self.identity(member))
+
+    def policy(self, service: str = WITNESS) -> ServicePolicy:
+        """What is in force for a service; change it with `policy.changed(...)`."""
+        return self._mesh.policies[service]
+
+    async def apply(self, policy: ServicePolicy) -> Propagation:
+        """Put a changed policy in force and wait until the security servers concerned have acknowledged it."""
+        return await self._mesh.apply(policy)
+
+    async def first_decided_by(
+        self, policy: ServicePolicy, attempt: Callable[[], Awaitable[Exchange]]
+    ) -> tuple[Exchange, LogLine] | None:
+        """Repeat a call until the subject's security server says that this version of the policy decided about it.
+
+        Gives that first call and its access-log line, or None if the policy never came in force within the time.
+        """
+
+        async def decided() -> tuple[Exchange, LogLine] | None:
+            exchange = await attempt()
+            line = await self.line(exchange)
+            return (exchange, line) if line and line.get("policy") == policy.version else None
+
+        return await self.eventually(decided, what=f"policy {policy.version} decides", timeout=self.timeouts.enforced)
+
+    # ------------------------------------------------------------------ looking
+
+    @property
+    def mesh_members(self) -> tuple[str, ...]:
+        """The names of all security servers."""
+        return tuple(self._mesh.members)
+
+    def arrivals(self, nonce: str) -> list[Arrival]:
+        """What reached the witness under a nonce."""
+        return self._mesh.witness.arrived(nonce)
+
+    async def line(self, exchange: Exchange, server: str | None = None) -> LogLine | None:
+        """The access-log line of a call at the subject's security server, or at another; None if there is none in time."""
+        name = server or self.subject.name
+        kind = "outbound" if name == CALLER else "inbound"
+
+        def written() -> LogLine | None:
+            lines = self._log(name).lines(kind=kind, nonce=exchange.nonce)
+            return lines[-1] if lines else None
+
+        return await self.eventually(written, what="the call is in the access log", timeout=self.timeouts.observed)
+
+    async def statistics(self, pattern: str, server: str | None = None) -> dict[str, int]:
+        """Counters and gauges of a security server whose names match a regular expression."""
+        running = self._mesh.members[server or self.subject.name].running
+        return dict(await running.admin.stats(pattern))
+
+    async def life(self, server: str | None = None) -> Life:
+        """Which life of a security server this is."""
+        running = self._mesh.members[server or self.subject.name].running
+        info = await running.admin.server_info()
+        return Life(pid=running.pid, restart_epoch=info.restart_epoch, uptime_s=info.uptime_s)
+
+    async def eventually(
+        self, condition: Callable[[], T | None | Awaitable[T | None]], *, what: str, timeout: float | None = None
+    ) -> T | None:
+        """Wait for something; gives it, or None if it did not come in time, for the check to judge."""
+        try:
+            return await until(condition, what=what, timeout=timeout or self.timeouts.observed)
+        except DeadlineExceeded:
+            return None
+
+    def record_exchange(self, name: str, exchange: Exchange, line: LogLine | None = None) -> None:
+        """Keep a call, its answer and, if looked up, what the security server wrote about it."""
+        observed: dict[str, Any] = exchange.to_json()
+        if line is not None:
+            observed["access_log"] = dict(line)
+        self.record(name, EvidenceKind.EXCHANGE, observed)
+
+    # ------------------------------------------------------------------ inside
+
+    def _outbound(self) -> Endpoint:
+        return _there(self._mesh.members[CALLER].outbound, CALLER)
+
+    def _door(self) -> Endpoint:
+        return _there(self._mesh.members[self.subject.name].inbound, self.subject.name)
+
+    def _log(self, server: str) -> AccessLog:
+        if server not in self._logs:
+            self._logs[server] = AccessLog(self._mesh.members[server].running.access_log)
+        return self._logs[server]
+
+    async def _handshakes(self) -> int:
+        return (await self.statistics(r"^listener\.inbound\.ssl\.handshake$")).get("listener.inbound.ssl.handshake", 0)
+
+
+def _there(endpoint: Endpoint | None, server: str) -> Endpoint:
+    if endpoint is None:
+        raise EnvironmentFault(f"security server {server} has no listener", next_step="start the mesh first")
+    return endpoint
