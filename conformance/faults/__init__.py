@@ -1,1 +1,20 @@
 """Seeded defects, each naming the checks that must catch it, and why."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from functools import cache
+
+from conformance.faults.seeding import FAULTS, Caught, Fault
+
+__all__ = ["Caught", "Fault", "complete_faults"]
+
+
+@cache
+def complete_faults() -> dict[str, Fault]:
+    """All seeded faults, area by area."""
+    areas = importlib.import_module("conformance.faults.areas")
+    for area in pkgutil.iter_modules(areas.__path__):
+        importlib.import_module(f"{areas.__name__}.{area.name}")
+    return FAULTS
