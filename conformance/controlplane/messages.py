@@ -1,7 +1,7 @@
 """Envoy's protobuf messages from plain dicts, without any generated module.
 
-The descriptors come from the file that the build hook writes, and live in a pool of their own: nothing here touches, or is
-touched by, `envoy`, `google.rpc` or `opentelemetry` modules that the user may have installed.
+The descriptors come from the file that the build hook writes, and live in a pool of their own: nothing here touches,
+or is touched by, `envoy`, `google.rpc` or `opentelemetry` modules that the user may have installed.
 """
 
 from __future__ import annotations
@@ -21,7 +21,10 @@ from google.protobuf.message_factory import GetMessageClass
 from conformance.controlplane.scrubbing import private_values, scrub
 from conformance.model.errors import SuiteFault, UsageError
 
-__all__ = ["InvalidResource", "message_class", "pack", "parse", "type_url", "unpack"]
+__all__ = ["DynamicMessage", "InvalidResource", "message_class", "pack", "parse", "type_url", "unpack"]
+
+# A message whose class is made from descriptors at run time: its attributes are its fields, unknown to a type checker.
+DynamicMessage = Any
 
 DESCRIPTORS = Path(__file__).with_name("xds_descriptors.binpb")
 TYPE_PREFIX = "type.googleapis.com/"
@@ -40,7 +43,7 @@ def _pool() -> DescriptorPool:
         raise SuiteFault(
             "the protobuf descriptors of xDS are missing from this installation",
             where=str(DESCRIPTORS),
-            next_step="install meshmark from a wheel, or run `pip install -e .` in the checkout: the build writes the file",
+            next_step="install meshmark from a wheel, or run `pip install -e .` in the checkout: that writes it",
         ) from problem
     pool = DescriptorPool()
     for file in descriptors.file:

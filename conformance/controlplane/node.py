@@ -1,7 +1,7 @@
 """One node as the control plane knows it: what it should have, what it was sent, what it said to that.
 
-Invariants: the history is bounded; counters outlive streams; a node that nobody ever set resources for is forgotten with its
-last stream.
+Invariants: the history is bounded; counters outlive streams; a node that nobody ever set resources for is forgotten
+with its last stream.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING
 
-from conformance.controlplane.resources import Reference, ResourceType
+from conformance.controlplane.resources import Reference, Resource, ResourceType
 from conformance.controlplane.snapshot import AppliedVersion, Change, Snapshot, Version
 from conformance.controlplane.subscription import Rejection, Subscription
 
@@ -97,6 +97,7 @@ class Node:
     def __post_init__(self) -> None:
         self._tallies: dict[ResourceType, _Tally] = {kind: _Tally() for kind in ResourceType}
         self._references: Counter[Reference] = Counter()
+        self._departed: dict[ResourceType, dict[str, Resource]] = {}
         self._waiting: set[asyncio.Future[None]] = set()
 
     def apply(self, change: Change) -> AppliedVersion:
@@ -107,14 +108,12 @@ class Node:
         for (kind, name), new in [*change.changed.items(), *((key, None) for key in change.removed)]:
             names.setdefault(kind, set()).add(name)
             old = before.get(kind, name)
-            if old is not None:
-                self._references.subtract(old.references)
-            if new is not None:
-                self._references.update(new.references)
+            self._count_references(old, new)
+            if not self.streams:
+                self._note_departure(kind, name, old, new)
             if self.known:
                 for stream in self.streams:
                     stream.note_change(kind, name, old, new)
-        self._references = +self._references if change.removed else self._references
         if not self.known:
             self.known = True
             for stream in self.streams:
@@ -127,6 +126,40 @@ class Node:
             {kind: self.snapshot.versions[kind] for kind in kinds},
             {kind: frozenset(changed) for kind, changed in kinds.items()},
         )
+
+    def forget(self) -> None:
+        """Take all resources away without telling anybody: the node is as unknown as before its first."""
+        self.known = False
+        self.snapshot = Snapshot(Snapshot.empty(0).resources, self.snapshot.versions)
+        self._references.clear()
+        self._departed.clear()
+
+    def detach(self, stream: Stream) -> None:
+        """A stream is over. What its proxy was about to lose, it may still have when it comes back."""
+        self.streams.remove(stream)
+        if not self.streams:
+            for kind, subscription in stream.subscriptions.items():
+                self._departed.setdefault(kind, {}).update(subscription.departing)
+
+    def departed(self, kind: ResourceType) -> Mapping[str, Resource]:
+        """What was removed while the node was away; it is handed over to the first stream that asks."""
+        return self._departed.pop(kind, {})
+
+    def _note_departure(self, kind: ResourceType, name: str, old: Resource | None, new: Resource | None) -> None:
+        if kind in ROOT_TYPES:
+            departed = self._departed.setdefault(kind, {})
+            if new is not None:
+                departed.pop(name, None)
+            elif old is not None:
+                departed[name] = old
+
+    def _count_references(self, old: Resource | None, new: Resource | None) -> None:
+        for reference in old.references if old is not None else ():
+            self._references[reference] -= 1
+            if not self._references[reference]:
+                del self._references[reference]
+        for reference in new.references if new is not None else ():
+            self._references[reference] += 1
 
     def send_anew(self, kinds: Sequence[ResourceType]) -> None:
         """Give the node again what it has of these types."""

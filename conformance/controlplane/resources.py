@@ -1,7 +1,7 @@
 """xDS resources: what a proxy is given, encoded once however many proxies get it.
 
-Invariants: a `Resource` never changes; two resources with equal type, name and content are the same object while either is
-in use; neither `repr` nor any error quotes what a secret holds.
+Invariants: a `Resource` never changes; two resources with equal type, name and content are the same object while
+either is in use; neither `repr` nor any error quotes what a secret holds.
 """
 
 from __future__ import annotations
@@ -60,8 +60,8 @@ class Resource:
     """One encoded resource.
 
     `digest` identifies type, name and content, in this run and in any other: delta clients get it as the resource's
-    version, so that a control plane that lost its state does not send again what a proxy already holds. `references` are
-    the resources that a proxy will ask for because of this one.
+    version, so that a control plane that lost its state does not send again what a proxy already holds. `references`
+    are the resources that a proxy will ask for because of this one.
     """
 
     type: ResourceType
@@ -72,7 +72,7 @@ class Resource:
     encoded: bytes = field(repr=False)
 
     def fields(self) -> dict[str, Any]:
-        """The content in protobuf JSON form, field names as in the `.proto`. Secrets are in it: keep it out of evidence."""
+        """The content in protobuf JSON form, field names as in the `.proto`. Secrets are in it: not for evidence."""
         return unpack(wire.payload(self.encoded))
 
 
@@ -123,12 +123,13 @@ def _check_name(kind: ResourceType, name: str, packed: bytes, where: str) -> Non
 
 def _references(kind: ResourceType, name: str, fields: Mapping[str, Any]) -> Iterator[Reference]:
     if kind is ResourceType.CLUSTER and fields.get("type") == "EDS":
-        from_eds = _either(fields, "eds_cluster_config", "edsClusterConfig") or {}
-        yield ResourceType.ENDPOINT, _either(from_eds, "service_name", "serviceName") or name
+        discovery = _either(fields, "eds_cluster_config", "edsClusterConfig")
+        service = _either(discovery, "service_name", "serviceName") if isinstance(discovery, Mapping) else None
+        yield ResourceType.ENDPOINT, service if isinstance(service, str) and service else name
     yield from _nested_references(fields)
 
 
-def _nested_references(value: Any) -> Iterator[Reference]:
+def _nested_references(value: object) -> Iterator[Reference]:
     if isinstance(value, Mapping):
         route = _either(value, "route_config_name", "routeConfigName")
         if isinstance(route, str):
@@ -146,5 +147,5 @@ def _nested_references(value: Any) -> Iterator[Reference]:
             yield from _nested_references(inner)
 
 
-def _either(value: Mapping[str, Any], name: str, camel_case_name: str) -> Any:
+def _either(value: Mapping[str, Any], name: str, camel_case_name: str) -> object:
     return value.get(name, value.get(camel_case_name))

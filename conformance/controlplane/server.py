@@ -1,29 +1,25 @@
 """The reference control plane: resources in, xDS out over one aggregated stream per proxy, acknowledgements tracked.
 
-Invariants: resources are set synchronously on the event loop and sent from there; nothing is sent that did not change or was
-not asked for; stopping closes the streams and keeps the state; another instance can take over at any time, and a proxy that
-already holds what it offers notices nothing.
+Invariants: resources are set synchronously on the event loop and sent from there; nothing is sent that did not change
+or was not asked for; stopping closes the streams and keeps the state; another instance can take over at any time, and
+a proxy that already holds what it offers notices nothing.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import os
-from collections.abc import Collection, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any
-
-# Forked children would otherwise inherit gRPC's threads half alive. It is read when grpc is imported.
-os.environ["GRPC_ENABLE_FORK_SUPPORT"] = "0"
 
 import grpc
 import grpc.aio
 
 from conformance.controlplane.behaviour import Behaviour
-from conformance.controlplane.messages import message_class
+from conformance.controlplane.listen import TlsListen, UnixListen
+from conformance.controlplane.messages import DynamicMessage, message_class
 from conformance.controlplane.node import Event, EventKind, Node, NodeStatus
 from conformance.controlplane.resources import ResourceType, encode
 from conformance.controlplane.snapshot import AppliedVersion, Change, Snapshot, Version, new_epoch
@@ -31,9 +27,12 @@ from conformance.controlplane.stream import Stream
 from conformance.controlplane.subscription import Dialect, Rejection
 from conformance.model.errors import DeadlineExceeded, EnvironmentFault, MeshmarkError, SuiteFault
 
-__all__ = ["Acknowledgement", "ControlPlane", "Rejected", "TlsListen", "UnixListen"]
+__all__ = ["Acknowledgement", "ControlPlane", "Rejected"]
 
 log = logging.getLogger(__name__)
+
+Requests = AsyncIterator[DynamicMessage]
+Context = grpc.aio.ServicerContext[DynamicMessage, bytes]
 
 SERVICE = "envoy.service.discovery.v3.AggregatedDiscoveryService"
 DISCOVERY = "envoy.service.discovery.v3."
@@ -41,30 +40,8 @@ LARGEST_REQUEST = 64 * 1024 * 1024  # A delta client that knows 100,000 resource
 
 
 @dataclass(frozen=True)
-class UnixListen:
-    """Listen on a unix socket that only `uid` may connect to; None: only this process's own user.
-
-    A process that may not give files away opens the socket to everybody instead, so its folder must be private.
-    """
-
-    path: Path
-    uid: int | None = None
-
-
-@dataclass(frozen=True)
-class TlsListen:
-    """Listen on TCP with mutual TLS: a proxy needs a certificate from `client_authority`. All three are PEM. Port 0: any."""
-
-    host: str
-    port: int
-    certificate_chain: bytes = field(repr=False)
-    private_key: bytes = field(repr=False)
-    client_authority: bytes = field(repr=False)
-
-
-@dataclass(frozen=True)
 class Acknowledgement:
-    """A node accepted what was set. `acked` is the last version it said yes to, per type; None: never asked for the type."""
+    """A node accepted what was set. `acked`: the last version it said yes to, per type; None: it never had to."""
 
     node_id: str
     applied: AppliedVersion
@@ -72,7 +49,7 @@ class Acknowledgement:
 
 
 class Rejected(MeshmarkError):  # noqa: N818 -- it is what happened to a configuration, not an error of ours
-    """A proxy refused a configuration (NACK) and keeps the last good one. `rejection.detail` is its reason, scrubbed."""
+    """A proxy refused a configuration (NACK) and keeps the last good one. `rejection.detail`: its reason, scrubbed."""
 
     def __init__(self, node_id: str, kind: ResourceType, rejection: Rejection) -> None:
         self.node_id = node_id
@@ -82,7 +59,7 @@ class Rejected(MeshmarkError):  # noqa: N818 -- it is what happened to a configu
             f"rejected {kind} version {rejection.version}",
             where=f"node {node_id}",
             detail=rejection.detail,
-            next_step="mend the resource that the detail names; the proxy serves its last accepted configuration meanwhile",
+            next_step="mend the resource that the detail names; meanwhile the proxy serves what it accepted last",
         )
 
 
@@ -116,22 +93,14 @@ class ControlPlane:
             options=[("grpc.so_reuseport", 0), ("grpc.max_receive_message_length", LARGEST_REQUEST)]
         )
         server.add_generic_rpc_handlers((self._handlers(),))
-        port = None
         try:
-            if isinstance(listen, UnixListen):
-                server.add_insecure_port(f"unix:{listen.path}")
-                await server.start()
-                _open_to(listen.path, listen.uid)
-            else:
-                credentials = grpc.ssl_server_credentials(
-                    [(listen.private_key, listen.certificate_chain)], listen.client_authority, require_client_auth=True
-                )
-                port = server.add_secure_port(f"{listen.host}:{listen.port}", credentials)
-                await server.start()
+            port = listen.bind(server)
+            await server.start()
         except (RuntimeError, OSError) as problem:
+            await server.stop(None)
             raise EnvironmentFault(
                 f"the control plane cannot listen: {problem}",
-                where=str(listen.path) if isinstance(listen, UnixListen) else f"{listen.host}:{listen.port}",
+                where=str(listen),
                 next_step="choose a free address; the path of a unix socket must be shorter than 108 bytes",
             ) from problem
         self._server = server
@@ -186,16 +155,18 @@ class ControlPlane:
         return applied
 
     def forget(self, node_id: str) -> None:
-        """The node is no more. Open streams of it get nothing further."""
-        self._nodes.pop(node_id, None)
+        """The node is no more: it has no resources. Should it be connected, it is told nothing."""
+        node = self._node(node_id)
+        node.forget()
+        self._drop_if_unused(node)
 
     # -- observation ---------------------------------------------------------------------------------------------------
 
     async def acknowledged(self, node_id: str, version: AppliedVersion, timeout: float) -> Acknowledgement:
         """Wait until every stream of the node has accepted this version, or a later one, of each type in it.
 
-        Listeners and clusters have to be subscribed to; other types as far as resources of the node refer to them. A node
-        that is not connected is waited for.
+        Listeners and clusters have to be subscribed to; other types as far as resources of the node refer to them. A
+        node that is not connected is waited for.
 
         Args:
             node_id: the node.
@@ -249,10 +220,10 @@ class ControlPlane:
     # -- transport -----------------------------------------------------------------------------------------------------
 
     def _handlers(self) -> grpc.GenericRpcHandler[Any, Any]:
-        async def whole(requests: Any, context: Any) -> None:
+        async def whole(requests: Requests, context: Context) -> None:
             await self._serve(requests, context, Dialect.STATE_OF_THE_WORLD)
 
-        async def delta(requests: Any, context: Any) -> None:
+        async def delta(requests: Requests, context: Context) -> None:
             await self._serve(requests, context, Dialect.DELTA)
 
         return grpc.method_handlers_generic_handler(
@@ -267,7 +238,7 @@ class ControlPlane:
             },
         )
 
-    async def _serve(self, requests: Any, context: Any, dialect: Dialect) -> None:
+    async def _serve(self, requests: Requests, context: Context, dialect: Dialect) -> None:
         first = await anext(aiter(requests), None)
         if first is None:
             return
@@ -278,32 +249,28 @@ class ControlPlane:
         node.streams.append(stream)
         node.record(EventKind.CONNECT)
         log.debug("node %s connected (%s)", node.id, dialect.value)
-        writer = asyncio.create_task(self._write(stream, context), name=f"responses to {node.id}")
+        stream.receive(first)
+        reader = asyncio.create_task(_read(stream, requests), name=f"requests of {node.id}")
         try:
-            stream.receive(first)
-            async for request in requests:
-                stream.receive(request)
+            while (response := await stream.next_response()) is not None:
+                await context.write(response)
+            await reader
         finally:
-            writer.cancel()
-            stream.close()
-            node.streams.remove(stream)
+            reader.cancel()
+            stream.end()
+            node.detach(stream)
             node.record(EventKind.DISCONNECT)
-            if not node.known and not node.streams and self._nodes.get(node.id) is node:
-                del self._nodes[node.id]
+            self._drop_if_unused(node)
             log.debug("node %s disconnected", node.id)
 
-    @staticmethod
-    async def _write(stream: Stream, context: Any) -> None:
-        while True:
-            await context.write(await stream.next_response())
+    def _drop_if_unused(self, node: Node) -> None:
+        if not node.known and not node.streams:
+            self._nodes.pop(node.id, None)
 
 
-def _open_to(path: Path, uid: int | None) -> None:
-    """Let `uid` connect, and nobody else where that can be arranged."""
-    if uid is None or uid == os.geteuid():
-        path.chmod(0o600)
-    elif os.geteuid() == 0:
-        os.chown(path, uid, -1)
-        path.chmod(0o600)
-    else:
-        path.chmod(0o666)
+async def _read(stream: Stream, requests: Requests) -> None:
+    try:
+        async for request in requests:
+            stream.receive(request)
+    finally:
+        stream.end()

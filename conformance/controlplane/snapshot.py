@@ -51,7 +51,8 @@ class Change:
 class AppliedVersion:
     """Which versions of which types carry what was set for a node; give it to `ControlPlane.acknowledged`.
 
-    `versions` names the types that changed. When nothing changed it names them all: what was set is what they already have.
+    `versions` names the types that changed. When nothing changed it names them all: what was set is what they already
+    have.
     """
 
     node_id: str

@@ -1,10 +1,10 @@
 """One open stream of one node: in what order it is told what is new, and when it has to be patient.
 
-The order is make-before-break. What is referred to goes first: clusters, then endpoints and secrets, then listeners, then
-routes; a type waits until the proxy has answered those before it, since Envoy answers a cluster update only when the new
-clusters are warm. What nothing refers to any more goes last: a removed cluster is taken away only after the listeners and
-routes of the same change are acknowledged. At most one response per type is unanswered, so a slow proxy gets the newest
-state when it is ready, and nothing is queued.
+The order is make-before-break. What is referred to goes first: clusters, then endpoints and secrets, then listeners,
+then routes; a type waits until the proxy has answered those before it, since Envoy answers a cluster update only when
+the new clusters are warm. What nothing refers to any more goes last: a removed cluster is taken away only after the
+listeners and routes of the same change are acknowledged. At most one response per type is unanswered, so a slow proxy
+gets the newest state when it is ready, and nothing is queued.
 """
 
 from __future__ import annotations
@@ -12,15 +12,15 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any
 
 from conformance.controlplane import wire
 from conformance.controlplane.behaviour import Behaviour
+from conformance.controlplane.messages import DynamicMessage
 from conformance.controlplane.node import EventKind, Node
 from conformance.controlplane.resources import Resource, ResourceType
 from conformance.controlplane.scrubbing import private_values, scrub
 from conformance.controlplane.snapshot import Snapshot
-from conformance.controlplane.subscription import Batch, Dialect, Subscription
+from conformance.controlplane.subscription import PATIENCE_S, Batch, Dialect, Subscription
 
 __all__ = ["Stream"]
 
@@ -63,12 +63,14 @@ class Stream:
         self._dialect = dialect
         self._behaviour = behaviour
         self._responses = 0
+        self._over = False
+        self._waiting_since: dict[tuple[ResourceType, str], float] = {}
         self._awake = asyncio.Event()
         self._alarm: asyncio.TimerHandle | None = None
 
     # -- from the client -----------------------------------------------------------------------------------------------
 
-    def receive(self, request: Any) -> None:
+    def receive(self, request: DynamicMessage) -> None:
         """A DiscoveryRequest or DeltaDiscoveryRequest, according to the dialect of the stream."""
         kind = TYPE_OF_URL.get(request.type_url)
         if kind is None:
@@ -88,15 +90,17 @@ class Stream:
                 available,
             )
         elif first or subscription.is_current(request.response_nonce):
-            # A stale nonce means that the client has not seen the last response: its next request says all of this again.
+            # A stale nonce means that the client has not seen the last response: its next request says all of this
+            # again.
             self._note_answer(kind, subscription, request)
             current = self._node.snapshot.versions[kind]
-            subscription.ask(
-                request.resource_names, available, current if first and request.version_info == str(current) else None
-            )
+            up_to_date = first and request.version_info == str(current)
+            if first and request.version_info and not up_to_date:
+                subscription.inherit(self._node.departed(kind))
+            subscription.ask(request.resource_names, available, current if up_to_date else None)
         self.wake()
 
-    def _note_answer(self, kind: ResourceType, subscription: Subscription, request: Any) -> None:
+    def _note_answer(self, kind: ResourceType, subscription: Subscription, request: DynamicMessage) -> None:
         refused = request.HasField("error_detail")
         rejection = (request.error_detail.code, self._scrubbed(request.error_detail.message)) if refused else None
         version = subscription.answered(request.response_nonce, rejection, time.time())
@@ -130,39 +134,49 @@ class Stream:
         """Something may be due."""
         self._awake.set()
 
-    async def next_response(self) -> bytes:
-        """Wait until a response is due, and return it encoded."""
-        while True:
+    async def next_response(self) -> bytes | None:
+        """Wait until a response is due, and return it encoded; None: the client has ended the stream."""
+        while not self._over:
             self._awake.clear()
             response = self._due_response() if self._node.known else None
             if response is not None:
                 return response
             self._set_alarm()
             await self._awake.wait()
+        return None
 
-    def close(self) -> None:
-        """The stream is over."""
-        if self._alarm is not None:
-            self._alarm.cancel()
+    def end(self) -> None:
+        """The client has ended the stream, or it broke."""
+        self._over = True
+        self._stop_alarm()
+        self.wake()
 
     def _set_alarm(self) -> None:
         """Look again when patience runs out, should nothing happen before."""
+        self._stop_alarm()
+        concerned = [each for each in self.subscriptions.values() if each.has_news or each.has_removals]
+        now = time.monotonic()
+        ends = [each.patience_until for each in concerned] + [at + PATIENCE_S for at in self._waiting_since.values()]
+        future = [at for at in ends if at is not None and at > now]
+        if concerned and future:
+            self._alarm = asyncio.get_running_loop().call_later(min(future) - now, self.wake)
+
+    def _stop_alarm(self) -> None:
         if self._alarm is not None:
             self._alarm.cancel()
             self._alarm = None
-        now = time.monotonic()
-        waiting = any(each.has_news or each.has_removals for each in self.subscriptions.values())
-        until = [at for each in self.subscriptions.values() if (at := each.patience_until) is not None and at > now]
-        if waiting and until:
-            self._alarm = asyncio.get_running_loop().call_later(min(until) - now, self.wake)
 
     def _due_response(self) -> bytes | None:
         now = time.monotonic()
         for kind in SENDING_ORDER:
             subscription = self.subscriptions.get(kind)
-            if subscription is None or subscription.awaits_answer(now) or self._busy(WAITS_FOR[kind], now):
+            if subscription is None or subscription.awaits_answer(now):
                 continue
-            hold_removals = self._busy(REFERRERS[kind], now) or (kind is ENDPOINT and self._has_removals(CLUSTER))
+            if subscription.has_news and self._has_to_wait((kind, "news"), self._busy(WAITS_FOR[kind], now), now):
+                continue
+            hold_removals = subscription.has_removals and self._has_to_wait(
+                (kind, "removals"), self._busy(REFERRERS[kind], now) or self._referrers_leave(kind), now
+            )
             answered_before = subscription.has_sent
             batch = subscription.take(self._node.snapshot.resources[kind], hold_removals=hold_removals)
             if batch is None:
@@ -180,11 +194,23 @@ class Stream:
         concerned = (self.subscriptions[kind] for kind in kinds if kind in self.subscriptions)
         return any(each.has_news or each.awaits_answer(now) for each in concerned)
 
-    def _has_removals(self, kind: ResourceType) -> bool:
-        return kind in self.subscriptions and self.subscriptions[kind].has_removals
+    def _referrers_leave(self, kind: ResourceType) -> bool:
+        referrers = (self.subscriptions[each] for each in REFERRERS[kind] if each in self.subscriptions)
+        return any(each.has_removals for each in referrers)
+
+    def _has_to_wait(self, what: tuple[ResourceType, str], blocked: bool, now: float) -> bool:
+        """Whether to wait for other types; not for ever, since those may change all the time or never be answered."""
+        if not blocked:
+            self._waiting_since.pop(what, None)
+            return False
+        if now < self._waiting_since.setdefault(what, now) + PATIENCE_S:
+            return True
+        del self._waiting_since[what]
+        return False
 
     def _repeat_endpoints(self, batch: Batch) -> None:
-        # Envoy makes a new cluster of a changed one, and that gets warm only when it is sent its endpoints, again if need be.
+        # Envoy makes a new cluster of a changed one, and that gets warm only when it is sent its endpoints, again if
+        # need be.
         if ENDPOINT in self.subscriptions:
             names = {name for cluster in batch.novel for kind, name in cluster.references if kind is ENDPOINT}
             self.subscriptions[ENDPOINT].repeat(names, self._node.snapshot.resources[ENDPOINT])
@@ -192,7 +218,8 @@ class Stream:
     def _encode(self, subscription: Subscription, batch: Batch, permitted: Mapping[str, Resource], now: float) -> bytes:
         kind = subscription.type
         version = self._node.snapshot.versions[kind]
-        # A proxy names its version when it reconnects: a listing that holds what is about to go must not pass for the final one.
+        # A proxy names its version when it reconnects: a listing that holds what is about to go must not pass for the
+        # final one.
         text = f"{version}-transition" if batch.transitional else str(version)
         self._responses += 1
         nonce = str(self._responses)

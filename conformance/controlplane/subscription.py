@@ -1,8 +1,9 @@
 """What one stream asked of one resource type, what it was given, and what it is due: no I/O, no clock of its own.
 
-Invariants: `due` holds existing, wanted resources that the client does not have or asked for anew; `gone` holds names that
-the client has to be told are not there; a batch that was taken is due again only after a change or a new request. So a
-client that is behind never queues more than the newest state. Rules: https://www.envoyproxy.io/docs/envoy/latest/api-docs/xds_protocol.
+Invariants: `due` holds existing, wanted resources that the client does not have or asked for anew; `gone` holds names
+that the client has to be told are not there; a batch that was taken is due again only after a change or a new request.
+So a client that is behind never queues more than the newest state. Rules:
+https://www.envoyproxy.io/docs/envoy/latest/api-docs/xds_protocol.
 """
 
 from __future__ import annotations
@@ -14,11 +15,11 @@ from enum import Enum
 from conformance.controlplane.resources import Resource, ResourceType
 from conformance.controlplane.snapshot import Version
 
-__all__ = ["Batch", "Dialect", "Rejection", "Subscription"]
+__all__ = ["PATIENCE_S", "Batch", "Dialect", "Rejection", "Subscription"]
 
 WILDCARD = "*"
-# How long later types wait for an answer to earlier ones. Envoy withholds it while clusters warm; a cluster that never gets
-# warm must not keep a policy from being enforced.
+# How long later types wait for an answer to earlier ones. Envoy withholds it while clusters warm; a cluster that never
+# gets warm must not keep a policy from being enforced.
 PATIENCE_S = 2.0
 
 
@@ -33,8 +34,9 @@ class Dialect(Enum):
 class Batch:
     """The content of one response.
 
-    `whole` lists every wanted resource (absence means removal). `novel` are those that the client did not have like this.
-    `transitional`: what was removed is still listed, because something else of the same change has to arrive first.
+    `whole` lists every wanted resource (absence means removal). `novel` are those that the client did not have like
+    this. `transitional`: what was removed is still listed, because something else of the same change has to arrive
+    first.
     """
 
     resources: Mapping[str, Resource]
@@ -197,6 +199,18 @@ class Subscription:
             # Other types cannot be removed in this dialect: a proxy drops them when nothing refers to them any more.
             self._held.pop(name, None)
 
+    def inherit(self, departing: Mapping[str, Resource]) -> None:
+        """A client that reconnects still has these, though they were removed meanwhile."""
+        for name, resource in departing.items():
+            self._held[name] = resource.digest
+            self._gone.add(name)
+            self._departing[name] = resource
+
+    @property
+    def departing(self) -> Mapping[str, Resource]:
+        """Removed resources that a state-of-the-world client still has."""
+        return self._departing
+
     def note_known(self, available: Mapping[str, Resource]) -> None:
         """The node, unknown so far, got its first resources."""
         for name in list(self._held):
@@ -273,7 +287,7 @@ class Subscription:
         return nonce == self._last_sent.nonce if self._last_sent else True
 
     def answered(self, nonce: str, rejection: tuple[int, str] | None, at: float) -> Version | None:
-        """An ACK (`rejection` is None) or a NACK. Returns the version concerned, None if the answer is not to the last."""
+        """An ACK (`rejection` is None) or a NACK. Returns the version concerned; None: not to the last response."""
         sent = self._last_sent
         if not self._outstanding or sent is None or nonce != sent.nonce:
             return None

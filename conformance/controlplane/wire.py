@@ -1,7 +1,7 @@
 """Just enough of the protobuf wire format to build a discovery response from parts that are already encoded.
 
-Fields of a message may follow each other in any order, so a response is the concatenation of a part that many streams share
-and a part (the nonce) that belongs to one. See https://protobuf.dev/programming-guides/encoding.
+Fields of a message may follow each other in any order, so a response is the concatenation of a part that many streams
+share and a part (the nonce) that belongs to one. See https://protobuf.dev/programming-guides/encoding.
 """
 
 from __future__ import annotations

@@ -9,9 +9,9 @@ from typing import Any
 import grpc
 import grpc.aio
 
+from conformance.controlplane.listen import UnixListen
 from conformance.controlplane.messages import message_class
 from conformance.controlplane.resources import ResourceType
-from conformance.controlplane.server import UnixListen
 
 SERVICE = "/envoy.service.discovery.v3.AggregatedDiscoveryService/"
 REQUEST = message_class("envoy.service.discovery.v3.DiscoveryRequest")

@@ -3,9 +3,6 @@ from __future__ import annotations
 import pytest
 from xds_parts import Mesh, cluster, endpoints, listener, merged, policy, routes, world
 
-from conformance.controlplane.resources import ResourceType
-from conformance.controlplane.server import Rejected
-
 pytestmark = pytest.mark.parametrize("api_type", ["GRPC", "DELTA_GRPC"])
 
 

@@ -10,8 +10,9 @@ from typing import Any
 
 import httpx
 
+from conformance.controlplane.listen import UnixListen
 from conformance.controlplane.resources import ResourceType
-from conformance.controlplane.server import ControlPlane, UnixListen
+from conformance.controlplane.server import ControlPlane
 from conformance.envoy.bootstrap import ApiType
 from conformance.envoy.process import ProcessRuntime
 from conformance.envoy.runtime import SecurityServer, SecurityServerSpec
@@ -158,9 +159,7 @@ class Traffic:
 
 
 class Mesh:
-    def __init__(
-        self, folder: Path, listen: UnixListen, control_plane: ControlPlane, runtime: ProcessRuntime
-    ) -> None:
+    def __init__(self, folder: Path, listen: UnixListen, control_plane: ControlPlane, runtime: ProcessRuntime) -> None:
         self.folder = folder
         self.listen = listen
         self.control_plane = control_plane

@@ -1,0 +1,58 @@
+"""Where the control plane listens: a unix socket for proxies on this machine, mutual TLS for all others."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import grpc
+import grpc.aio
+
+__all__ = ["TlsListen", "UnixListen"]
+
+
+@dataclass(frozen=True)
+class UnixListen:
+    """Listen on a unix socket that only `uid` may connect to; None: only this process's own user.
+
+    A process that may not give files away opens the socket to everybody instead, so its folder must be private.
+    """
+
+    path: Path
+    uid: int | None = None
+
+    def __str__(self) -> str:
+        return str(self.path)
+
+    def bind(self, server: grpc.aio.Server) -> None:
+        """Make `server` listen here. Raises RuntimeError or OSError if it cannot."""
+        server.add_insecure_port(f"unix:{self.path}")
+        if self.uid is None or self.uid == os.geteuid():
+            self.path.chmod(0o600)
+        elif os.geteuid() == 0:
+            os.chown(self.path, self.uid, -1)
+            self.path.chmod(0o600)
+        else:
+            self.path.chmod(0o666)
+
+
+@dataclass(frozen=True)
+class TlsListen:
+    """Listen on TCP with mutual TLS: a proxy needs a certificate from `client_authority`. All PEM. Port 0: any."""
+
+    host: str
+    port: int
+    certificate_chain: bytes = field(repr=False)
+    private_key: bytes = field(repr=False)
+    client_authority: bytes = field(repr=False)
+
+    def __str__(self) -> str:
+        return f"{self.host}:{self.port}"
+
+    def bind(self, server: grpc.aio.Server) -> int:
+        """Make `server` listen here; returns the port. Raises RuntimeError if it cannot."""
+        credentials = grpc.ssl_server_credentials(
+            [(self.private_key, self.certificate_chain)], self.client_authority, require_client_auth=True
+        )
+        return server.add_secure_port(f"{self.host}:{self.port}", credentials)
