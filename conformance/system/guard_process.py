@@ -8,6 +8,10 @@ import os
 import shutil
 import signal
 import sys
+import time
+from contextlib import suppress
+
+LAST_BREATH_S = 1.0
 
 
 def _end_group(group: str) -> None:
@@ -25,8 +29,12 @@ def _remove_containers(label: str) -> None:
     import docker  # noqa: PLC0415 -- only when containers are left over
 
     client = docker.from_env()
-    for container in client.containers.list(all=True, filters={"label": label}):
-        container.remove(force=True)
+    # Twice: what the runner asked for with its last breath appears a moment later.
+    for pause_s in (0.0, LAST_BREATH_S):
+        time.sleep(pause_s)
+        for container in client.containers.list(all=True, filters={"label": label}, ignore_removed=True):
+            with suppress(docker.errors.NotFound):
+                container.remove(force=True, v=True)
 
 
 CLEAN_UP = {"group": _end_group, "containers": _remove_containers, "folder": _delete_folder}

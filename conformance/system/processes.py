@@ -27,6 +27,7 @@ class ChildProcess:
         self.name = name
         self._process = process
         self._guard = guard
+        self._stopped = False
         self._lines: deque[str] = deque(maxlen=KEPT_LINES)
         self._pump = asyncio.create_task(self._keep_output(output), name=f"output of {name}")
         self.exited: asyncio.Task[int] = asyncio.create_task(self._wait(), name=f"exit of {name}")
@@ -95,13 +96,17 @@ class ChildProcess:
 
     async def stop(self, grace_s: float = 2.0) -> int:
         """SIGTERM to the group, SIGKILL after `grace_s` seconds; returns the exit code (negative: the signal)."""
+        if self._stopped:
+            # The group's number may belong to somebody else by now.
+            return await asyncio.shield(self.exited)
         self._signal(signal.SIGTERM)
-        with suppress(asyncio.TimeoutError):
-            await asyncio.wait_for(asyncio.shield(self.exited), grace_s)
+        await asyncio.wait({self.exited}, timeout=grace_s)
         # Also when the leader is gone: its own children may not be.
         self._signal(signal.SIGKILL)
-        code = await self.exited
-        self._guard.release("group", self.pid)
+        code = await asyncio.shield(self.exited)
+        if not self._stopped:
+            self._stopped = True
+            self._guard.release("group", self.pid)
         # A grandchild in a session of its own may hold the output open for ever; nobody needs its words any more.
         await asyncio.wait({self._pump}, timeout=LAST_OUTPUT_S)
         self._pump.cancel()
@@ -110,7 +115,8 @@ class ChildProcess:
 
     def kill(self) -> None:
         """SIGKILL to the whole group, now."""
-        self._signal(signal.SIGKILL)
+        if not self._stopped:
+            self._signal(signal.SIGKILL)
 
     def _signal(self, number: signal.Signals) -> None:
         with suppress(ProcessLookupError, PermissionError):

@@ -1,0 +1,305 @@
+"""Containers of a run: the same promises as for child processes (output kept, death noticed at once, always
+removed).
+
+Every container carries the label `meshmark.run=<id>` by which the guard removes it should the runner die. The engine
+is the local one: its containers share folders and loopback with the runner. The Docker libraries are loaded when
+first needed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections import deque
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from conformance.model.errors import EnvironmentFault
+from conformance.system.guard import Guard
+
+if TYPE_CHECKING:
+    from docker.models.containers import Container as DockerObject
+    from testcontainers.core.container import DockerContainer
+
+__all__ = ["Container", "ContainerImage", "ContainerSpec", "connect_engine", "find_image"]
+
+KEPT_LINES = 200
+LOCAL_ENGINE = "http+docker://localhost"
+LOOPBACK = "127.0.0.1"
+
+
+@dataclass(frozen=True)
+class ContainerImage:
+    """An image that the engine has."""
+
+    name: str
+    digest: str
+    """The image id, `sha256:...`."""
+    labels: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class ContainerSpec:
+    """One container to be started."""
+
+    image: str
+    command: tuple[str, ...] = ()
+    entrypoint: tuple[str, ...] = ()
+    """Replaces the image's own if not empty."""
+    environment: Mapping[str, str] = field(default_factory=dict)
+    user: str | None = None
+    """`uid:gid`; the image's own by default."""
+    folders: tuple[Path, ...] = ()
+    """Mounted writable, under the same absolute path as outside."""
+    port: int | None = None
+    """Published on a free port of 127.0.0.1, nowhere else."""
+    host_network: bool = False
+    confined: bool = False
+    """Read-only root file system, no capabilities, no way to gain privileges."""
+
+
+def connect_engine() -> Any:  # noqa: ANN401 -- docker.DockerClient, which has no types
+    """A connection to the local container engine. Blocks; the caller closes it.
+
+    Raises:
+        EnvironmentFault: no engine answers, or it is not the local one.
+
+    """
+    client = _connect().client
+    if client.api.base_url != LOCAL_ENGINE:
+        client.close()
+        raise EnvironmentFault(
+            "the container engine is not on this machine: folders and loopback cannot be shared with it",
+            next_step="unset DOCKER_HOST or choose another `docker context`, or use --runtime process",
+        )
+    return client
+
+
+async def find_image(name: str, *, pull: bool = False) -> ContainerImage | None:
+    """The image as the engine has it, None if it has none.
+
+    Args:
+        name: repository and tag.
+        pull: fetch it from its registry if the engine does not have it.
+
+    Raises:
+        EnvironmentFault: no engine answers, or the image cannot be fetched.
+
+    """
+    return await asyncio.to_thread(_find_image, name, pull)
+
+
+class Container:
+    """A running container; stands in for a `ChildProcess` wherever a program is expected."""
+
+    def __init__(self, wrapped: DockerContainer, name: str, guard: Guard) -> None:
+        self.name = name
+        self._guard = guard
+        self._wrapped = wrapped
+        self._docker: DockerObject = wrapped.get_wrapped_container()
+        self._removed = False
+        self._lines: deque[str] = deque(maxlen=KEPT_LINES)
+        self._loop = asyncio.get_running_loop()
+        self._code: asyncio.Future[int] = self._loop.create_future()
+        # Not a thread of the pool: it lives as long as the container, and must not hold up the runner's exit.
+        threading.Thread(target=self._follow, name=f"output of {name}", daemon=True).start()
+        self.exited: asyncio.Task[int] = asyncio.create_task(self._wait(), name=f"exit of {name}")
+
+    @classmethod
+    async def start(cls, spec: ContainerSpec, *, name: str, guard: Guard) -> Container:
+        """Create and start a container. Its image must be there (`find_image`).
+
+        Args:
+            spec: what to start.
+            name: for messages.
+            guard: removes the container should this runner die.
+
+        Raises:
+            EnvironmentFault: no engine answers, or it refuses the container.
+
+        """
+        guard.protect("containers", guard.label)
+        starting = asyncio.ensure_future(asyncio.to_thread(_start, spec, name, guard.label))
+        try:
+            return cls(await asyncio.shield(starting), name, guard)
+        except asyncio.CancelledError:
+            # The thread cannot be stopped half-way: let it finish, then take back what it has made.
+            await asyncio.wait({starting})
+            if not starting.exception():
+                await asyncio.to_thread(_remove, starting.result())
+            guard.release("containers", guard.label)
+            raise
+        except EnvironmentFault:
+            guard.release("containers", guard.label)
+            raise
+
+    @property
+    def id(self) -> str:
+        """The engine's id of the container."""
+        return str(self._docker.id)
+
+    @property
+    def pid(self) -> int:
+        """Process id of the container's main process as the host sees it."""
+        return int(self._docker.attrs["State"]["Pid"])
+
+    @property
+    def alive(self) -> bool:
+        """Whether the container still runs."""
+        return not self.exited.done()
+
+    def published_port(self) -> int:
+        """The port of 127.0.0.1 behind which `ContainerSpec.port` is found."""
+        bindings = [
+            entry for entries in self._docker.attrs["NetworkSettings"]["Ports"].values() for entry in entries or []
+        ]
+        return int(bindings[0]["HostPort"])
+
+    def tail(self, lines: int = 20) -> str:
+        """The last lines that it printed to either output."""
+        return "\n".join(list(self._lines)[-lines:])
+
+    def kill(self) -> None:
+        """SIGKILL, now."""
+        threading.Thread(target=self._signal, args=("SIGKILL",), name=f"kill {self.name}").start()
+
+    async def stop(self, grace_s: float = 2.0) -> int:
+        """SIGTERM, SIGKILL after `grace_s` seconds, and remove it; returns the exit code (negative: the signal)."""
+        if self.alive:
+            await asyncio.to_thread(self._signal, "SIGTERM")
+            await asyncio.wait({self.exited}, timeout=grace_s)
+        if self.alive:
+            await asyncio.to_thread(self._signal, "SIGKILL")
+        code = await asyncio.shield(self.exited)
+        if not self._removed:
+            self._removed = True
+            await asyncio.to_thread(_remove, self._wrapped)
+            self._guard.release("containers", self._guard.label)
+        return code
+
+    async def _wait(self) -> int:
+        return await self._code
+
+    def _signal(self, signal: str) -> None:
+        from docker.errors import APIError  # noqa: PLC0415
+
+        # It may have ended by itself in the meantime.
+        with suppress(APIError):
+            self._docker.kill(signal)
+
+    def _follow(self) -> None:
+        """Keep the output until it ends, which it does at the moment of death; then ask for the exit code."""
+        from docker.errors import DockerException  # noqa: PLC0415
+        from requests import RequestException  # noqa: PLC0415
+
+        code = -1
+        try:
+            partial = b""
+            for chunk in self._docker.logs(stream=True, follow=True):
+                *complete, partial = (partial + chunk).split(b"\n")
+                self._lines.extend(line.decode(errors="replace") for line in complete)
+            if partial:
+                self._lines.append(partial.decode(errors="replace"))
+            code = int(self._docker.wait()["StatusCode"])
+        except (DockerException, RequestException, OSError) as problem:
+            self._lines.append(f"(the container engine does not answer any more: {problem})")
+        with suppress(RuntimeError):
+            # The runner's loop may be closed by now.
+            self._loop.call_soon_threadsafe(self._ended, code)
+
+    def _ended(self, code: int) -> None:
+        if not self._code.done():
+            # "By signal N" is 128 + N to Docker, and -N to us, as for child processes.
+            self._code.set_result(128 - code if code > 128 else code)
+
+
+def _connect() -> Any:  # noqa: ANN401 -- testcontainers' DockerClient
+    from docker.errors import DockerException  # noqa: PLC0415
+    from testcontainers.core.docker_client import DockerClient  # noqa: PLC0415
+
+    try:
+        return DockerClient()
+    except DockerException as problem:
+        raise EnvironmentFault(
+            "no container engine answers",
+            detail=str(problem),
+            next_step="install and start Docker and see that this user may use its socket, or use --runtime process",
+        ) from problem
+
+
+def _find_image(name: str, pull: bool) -> ContainerImage | None:
+    from docker.errors import APIError, ImageNotFound  # noqa: PLC0415
+
+    engine = connect_engine()
+    try:
+        try:
+            image = engine.images.get(name)
+        except ImageNotFound:
+            if not pull:
+                return None
+            # Without a tag, all tags would be fetched.
+            image = engine.images.pull(name if ":" in name.rpartition("/")[2] or "@" in name else f"{name}:latest")
+        return ContainerImage(name, image.id, dict(image.labels))
+    except APIError as problem:
+        raise EnvironmentFault(
+            f"the image is not on this machine and cannot be fetched: {problem.explanation}",
+            where=name,
+            next_step="check the name and the registry, or load it: docker load, docker pull",
+        ) from problem
+    finally:
+        engine.close()
+
+
+def _start(spec: ContainerSpec, name: str, label: str) -> DockerContainer:
+    from docker.errors import APIError  # noqa: PLC0415
+    from testcontainers.core.config import testcontainers_config  # noqa: PLC0415
+    from testcontainers.core.container import DockerContainer  # noqa: PLC0415
+
+    connect_engine().close()
+    # Its own cleaner is a container that would have to be fetched; the guard does that work.
+    testcontainers_config.ryuk_disabled = True
+    wrapped = DockerContainer(spec.image, env=dict(spec.environment))
+    if spec.command:
+        wrapped.with_command(list(spec.command))
+    # A configured registry prefix must not change which image is judged.
+    wrapped.image = spec.image
+    for folder in spec.folders:
+        wrapped.with_volume_mapping(str(folder), str(folder), "rw")
+    if spec.port is not None:
+        published: Any = (LOOPBACK, None)
+        wrapped.ports[f"{spec.port}/tcp"] = published
+    wrapped.with_kwargs(**_options(spec, label))
+    try:
+        wrapped.start()
+        wrapped.get_wrapped_container().reload()
+    except APIError as problem:
+        _remove(wrapped)
+        raise EnvironmentFault(
+            f"{name} could not be started: {problem.explanation}",
+            where=spec.image,
+            next_step="check the image, its command and the container engine's log",
+        ) from problem
+    return wrapped
+
+
+def _options(spec: ContainerSpec, label: str) -> dict[str, Any]:
+    key, _, value = label.partition("=")
+    # Always named: testcontainers would otherwise look for a network by itself.
+    options: dict[str, Any] = {"labels": {key: value}, "network": "host" if spec.host_network else "bridge"}
+    if spec.entrypoint:
+        options["entrypoint"] = list(spec.entrypoint)
+    if spec.user is not None:
+        options["user"] = spec.user
+    if spec.confined:
+        options |= {"read_only": True, "cap_drop": ["ALL"], "security_opt": ["no-new-privileges"]}
+    return options
+
+
+def _remove(wrapped: DockerContainer) -> None:
+    from docker.errors import NotFound  # noqa: PLC0415
+
+    with suppress(NotFound):
+        wrapped.stop()
