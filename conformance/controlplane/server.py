@@ -27,7 +27,7 @@ from conformance.controlplane.stream import Stream
 from conformance.controlplane.subscription import Dialect, Rejection
 from conformance.model.errors import DeadlineExceeded, EnvironmentFault, MeshmarkError, SuiteFault
 
-__all__ = ["Acknowledgement", "ControlPlane", "Rejected"]
+__all__ = ["Acknowledgement", "ControlPlane", "Rejected", "TlsListen", "UnixListen"]
 
 log = logging.getLogger(__name__)
 

@@ -10,8 +10,11 @@ import grpc
 import grpc.aio
 
 from conformance.controlplane.listen import UnixListen
-from conformance.controlplane.messages import message_class
+from conformance.controlplane.messages import message_class, unpack
+from conformance.controlplane.node import EventKind
 from conformance.controlplane.resources import ResourceType
+from conformance.controlplane.server import ControlPlane
+from conformance.system.deadlines import until
 
 SERVICE = "/envoy.service.discovery.v3.AggregatedDiscoveryService/"
 REQUEST = message_class("envoy.service.discovery.v3.DiscoveryRequest")
@@ -36,8 +39,18 @@ class RawStream:
     async def receive(self) -> Any:
         return await asyncio.wait_for(self.call.read(), RECEIVED_WITHIN_S)
 
-    async def silent(self, probe: ResourceType = ResourceType.EXTENSION_CONFIG) -> bool:
-        """Whether nothing is on its way: a question asked now is answered by the very next response."""
+    async def nothing_is_due(self) -> None:
+        """Prove silence without sleeping: the answer to a question asked now is the very next response.
+
+        Extension configurations are asked for, since they are the last in the order of sending; the node must have the one
+        called "probe", and nothing else of that type may be asked for on this stream.
+        """
+        await self.ask_for_probe()
+        response = await self.receive()
+        assert response.type_url == ResourceType.EXTENSION_CONFIG.type_url, f"unnecessary: {response}"
+        assert len(response.resources) == 1
+
+    async def ask_for_probe(self) -> None:
         raise NotImplementedError
 
     def end(self) -> None:
@@ -45,6 +58,9 @@ class RawStream:
 
 
 class WholeStream(RawStream):
+    async def ask_for_probe(self) -> None:
+        await self.ask(ResourceType.EXTENSION_CONFIG, ["probe"])
+
     async def ask(
         self,
         kind: ResourceType,
@@ -73,6 +89,9 @@ class WholeStream(RawStream):
 
 
 class DeltaStream(RawStream):
+    async def ask_for_probe(self) -> None:
+        await self.ask(ResourceType.EXTENSION_CONFIG, ["probe"])
+
     async def ask(
         self,
         kind: ResourceType,
@@ -99,6 +118,14 @@ class DeltaStream(RawStream):
         await self.call.write(DELTA_REQUEST(type_url=response.type_url, response_nonce=response.nonce))
 
 
+def names_in(response: Any) -> list[str]:
+    """The names of the resources in a response of either protocol, sorted."""
+    if hasattr(response, "removed_resources"):
+        return sorted(resource.name for resource in response.resources)
+    content = [unpack(resource.SerializeToString()) for resource in response.resources]
+    return sorted(str(each.get("name", each.get("cluster_name"))) for each in content)
+
+
 class RawClient:
     def __init__(self, listen: UnixListen) -> None:
         self._channel = grpc.aio.insecure_channel(f"unix:{listen.path}")
@@ -119,6 +146,15 @@ class RawClient:
         stream = DeltaStream(method(), node_id)
         self._streams.append(stream)
         return stream
+
+    @staticmethod
+    async def seen(control_plane: ControlPlane, kind: EventKind, node_id: str = "node") -> None:
+        """Wait until the control plane has noticed."""
+        await until(
+            lambda: any(event.kind is kind for event in control_plane.history(node_id)),
+            what=f"{kind.value} noticed",
+            timeout=RECEIVED_WITHIN_S,
+        )
 
     async def close(self) -> None:
         for stream in self._streams:

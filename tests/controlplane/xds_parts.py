@@ -84,6 +84,17 @@ def policy(action: str, name: str = "policy") -> dict[str, Any]:
     }
 
 
+PROBE = {EXTENSION_CONFIG: {"probe": policy("ALLOW", "probe")}}
+
+
+def clusters(*names: str, **more: Any) -> Resources:
+    return {CLUSTER: {name: cluster(name, **more) for name in names}}
+
+
+def load_assignments(*names: str, port: int = 1) -> Resources:
+    return {ENDPOINT: {name: endpoints(port, name=name) for name in names}}
+
+
 def world(**named: Mapping[str, Any]) -> Resources:
     """Resources by type, each under the name it has in itself: `world(listener=..., route=...)`."""
     resources: Resources = {}
