@@ -9,7 +9,7 @@ a change is applied to exactly the servers whose resources it changes; `restore`
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -93,7 +93,7 @@ class Mesh:
         self,
         *,
         applications: Applications,
-        runtime: Callable[[Guard], Awaitable[Runtime]],
+        runtime: Runtime,
         timeouts: Timeouts,
         guard: Guard,
         modifiers: Sequence[Modifier] = (),
@@ -110,11 +110,10 @@ class Mesh:
         self._imposters: dict[str, Endpoint] = {}
         self._rendered: dict[str, Resources] = {}
         self._modifiers = tuple(modifiers)
-        self._make_runtime = runtime
+        self.runtime = runtime
         self._exits = AsyncExitStack()
         self.witness_endpoint: WitnessEndpoint
         self.control_plane: ControlPlane
-        self.runtime: Runtime
         self.folder: Path
 
     # ------------------------------------------------------------------ life
@@ -144,7 +143,6 @@ class Mesh:
         self.control_plane = ControlPlane(behaviour=self._behaviour())
         self._exits.push_async_callback(self.stop_control_plane)
         await self.start_control_plane()
-        self.runtime = await self._make_runtime(self.guard)
         self._exits.push_async_callback(self.runtime.close)
         self._push(self.members)
         async with asyncio.TaskGroup() as starting:

@@ -7,6 +7,7 @@ a misspelt key the nearest valid one.
 from __future__ import annotations
 
 import difflib
+from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -25,6 +26,7 @@ __all__ = [
     "Overlay",
     "RunFile",
     "RunFileError",
+    "RunFileSource",
     "Subject",
     "WaiverEntry",
     "parse_run_file",
@@ -179,7 +181,20 @@ class RunFile(_Part):
         return Timeouts(**self.timeouts)
 
 
-def parse_run_file(text: str, path: Path) -> RunFile:
+@dataclass(frozen=True)
+class RunFileSource:
+    """A run file and where each of its values stands."""
+
+    path: Path
+    run_file: RunFile
+    document: YamlDocument
+
+    def refuse(self, location: tuple[str | int, ...], what: str, *, next_step: str) -> RunFileError:
+        """An error that points at a value of the file."""
+        return RunFileError(what, where=self.document.where(location), next_step=next_step)
+
+
+def parse_run_file(text: str, path: Path) -> RunFileSource:
     """Read a run file.
 
     Args:
@@ -198,9 +213,9 @@ def parse_run_file(text: str, path: Path) -> RunFile:
             next_step="`meshmark init CONTRACT` writes a commented run file to start from",
         )
     try:
-        return RunFile.model_validate(document.value)
+        return RunFileSource(path, RunFile.model_validate(document.value), document)
     except ValidationError as problem:
-        raise _explain(problem, document, path) from None
+        raise _explain(problem, document) from None
 
 
 def run_file_schema() -> dict[str, Any]:
@@ -209,9 +224,9 @@ def run_file_schema() -> dict[str, Any]:
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
 
 
-def _explain(problem: ValidationError, document: YamlDocument, path: Path) -> RunFileError:
+def _explain(problem: ValidationError, document: YamlDocument) -> RunFileError:
     errors = problem.errors(include_url=False)
-    messages = [_sentence(error, document, path) for error in errors]
+    messages = [_sentence(error, document) for error in errors]
     (where, what), *others = messages
     return RunFileError(
         what,
@@ -221,9 +236,8 @@ def _explain(problem: ValidationError, document: YamlDocument, path: Path) -> Ru
     )
 
 
-def _sentence(error: Any, document: YamlDocument, path: Path) -> tuple[str, str]:
+def _sentence(error: Any, document: YamlDocument) -> tuple[str, str]:
     location = tuple(error["loc"])
-    position = document.position(location)
     key = ".".join(str(part) for part in location) or "the run file"
     if error["type"] == "extra_forbidden":
         known = _known_keys(location[:-1])
@@ -237,7 +251,8 @@ def _sentence(error: Any, document: YamlDocument, path: Path) -> tuple[str, str]
         given = error.get("input")
         shown = f", here: {given!r:.80}" if isinstance(given, str | int | float | bool) else ""
         what = f"`{key}`: {message}{shown}"
-    return f"{path}:{position.line}:{position.column}", what
+    return document.where(location), what
+
 
 
 def _known_keys(location: tuple[str | int, ...]) -> list[str]:

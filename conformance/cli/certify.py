@@ -1,0 +1,99 @@
+"""`meshmark certify`: the pytest plugin, with progress instead of dots."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+from types import FrameType
+
+import click
+
+from conformance.cli.progress import Progress
+from conformance.model.errors import UsageError
+from conformance.plugin.loading import load_run
+from conformance.plugin.options import DEFAULT_OUT, RunOptions, RuntimeChoice
+from conformance.report.formats import FORMATS
+
+__all__ = ["command"]
+
+
+@click.command(name="certify")
+@click.argument("runfile", type=click.Path(path_type=Path))
+@click.option("--out", type=click.Path(path_type=Path), default=DEFAULT_OUT, show_default=True, help="Folder for the reports.")
+@click.option("--only", metavar="ID,...", help="Run these checks only. The outcome is then incomplete at best.")
+@click.option("--seed", type=click.IntRange(0, 2**32 - 1), help="Seed of everything generated.")
+@click.option("--envoy", metavar="VERSION|PATH|IMAGE", help="Another Envoy than the embedded one.")
+@click.option("--runtime", type=click.Choice(["auto", "process", "container"]), help="How Envoy is run.")
+@click.option(
+    "--format", "formats", multiple=True, type=click.Choice(sorted(FORMATS)), help="Report formats; all by default."
+)
+def command(
+    runfile: Path,
+    out: Path,
+    only: str | None,
+    seed: int | None,
+    envoy: str | None,
+    runtime: RuntimeChoice | None,
+    formats: tuple[str, ...],
+) -> int:
+    """Certify the subject of RUNFILE and write the reports.
+
+    The exit code is the outcome: 0 conformant, 1 not conformant, 4 incomplete.
+    """
+    options = RunOptions(
+        out=out,
+        only=frozenset(filter(None, only.split(","))) if only is not None else None,
+        seed=seed,
+        envoy=envoy,
+        runtime=runtime,
+        formats=formats or RunOptions().formats,
+    )
+    if options.only is not None and not options.only:
+        raise UsageError("--only names no check", next_step="give ids such as MTLS-001, separated by commas")
+    return run_pytest(runfile, options)
+
+
+def run_pytest(runfile: Path, options: RunOptions) -> int:
+    """Run the plugin in this process, without the user's own pytest plugins and settings."""
+    loaded = load_run(runfile, options)
+    _refuse_unwritable(options.out)
+    # A plugin that happens to be installed must not change a verdict, nor cost seconds.
+    os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
+    os.environ.pop("PYTEST_ADDOPTS", None)
+    import pytest  # noqa: PLC0415
+
+    signal.signal(signal.SIGTERM, _interrupt)
+    arguments = [
+        str(runfile),
+        f"--rootdir={runfile.resolve().parent}",
+        *("-c", os.devnull),
+        *("-p", "conformance.plugin.entry"),
+        *("-p", "no:terminal"),
+        *("-p", "no:cacheprovider"),
+        *("-p", "no:logging"),
+        f"--meshmark-out={options.out}",
+        *([f"--meshmark-only={','.join(sorted(options.only))}"] if options.only else []),
+        *([f"--meshmark-seed={options.seed}"] if options.seed is not None else []),
+        *([f"--meshmark-envoy={options.envoy}"] if options.envoy else []),
+        *([f"--meshmark-runtime={options.runtime}"] if options.runtime else []),
+        *(f"--meshmark-format={name}" for name in options.formats),
+    ]
+    progress = Progress(loaded)
+    code = pytest.main(arguments, plugins=[progress])
+    progress.finish()
+    return int(progress.exit_code if progress.exit_code is not None else code)
+
+
+def _interrupt(_number: int, _frame: FrameType | None) -> None:
+    """A CI service that cancels a job gets the record so far, as after Ctrl-C."""
+    raise KeyboardInterrupt
+
+
+def _refuse_unwritable(folder: Path) -> None:
+    """Better now than after the run."""
+    from conformance.report.formats import ensure_writable  # noqa: PLC0415
+
+    ensure_writable(folder)
+
+

@@ -1,0 +1,51 @@
+"""The command `meshmark`. Each subcommand is a module of its own, imported when it is called."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import click
+
+from conformance import __version__
+from conformance.cli.lazy import LazyGroup
+from conformance.model.errors import ExitCode, MeshmarkError
+
+__all__ = ["main"]
+
+
+@click.group(
+    cls=LazyGroup,
+    commands_in={
+        "catalogue": "conformance.cli.catalogue",
+        "certify": "conformance.cli.certify",
+        "doctor": "conformance.cli.doctor",
+        "image": "conformance.cli.image",
+        "init": "conformance.cli.init",
+        "selftest": "conformance.cli.selftest",
+    },
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+@click.version_option(__version__, prog_name="meshmark")
+def meshmark() -> None:
+    """Conformance and interoperability tests for building blocks behind Envoy security servers.
+
+    Exit codes: 0 conformant, 1 not conformant, 2 usage or run-file error, 3 environment error, 4 incomplete, 130 interrupted.
+    """
+
+
+def main(arguments: list[str] | None = None) -> Any:
+    """Run the command line; every known error becomes its message and its exit code, never a stack trace."""
+    try:
+        code = meshmark.main(args=arguments, prog_name="meshmark", standalone_mode=False)
+    except click.exceptions.Abort:
+        sys.exit(ExitCode.INTERRUPTED)
+    except KeyboardInterrupt:
+        sys.exit(ExitCode.INTERRUPTED)
+    except click.ClickException as problem:
+        problem.show()
+        sys.exit(ExitCode.USAGE)
+    except MeshmarkError as problem:
+        click.echo(f"meshmark: {problem}", err=True)
+        sys.exit(problem.exit_code)
+    sys.exit(int(code or 0))

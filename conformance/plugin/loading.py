@@ -1,0 +1,133 @@
+"""From a run file's path to everything that is known before anything is started. Every mistake of the user surfaces here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from conformance.checks.catalogue import complete_catalogue
+from conformance.mesh import RESERVED_NAMES
+from conformance.model.check import Catalogue, Topology
+from conformance.model.errors import UsageError
+from conformance.model.record import PlanEntry, Waiver, plan_checks
+from conformance.model.requirements import Feature, Profile
+from conformance.model.run_file import RunFile, RunFileSource, parse_run_file
+from conformance.openapi.contract import Contract, load_contract
+from conformance.plugin.options import RunOptions
+from conformance.subjects.placeholders import substitute
+from conformance.system.folders import bundled
+
+__all__ = ["LoadedRun", "load_run", "read_run_file"]
+
+
+@dataclass(frozen=True)
+class LoadedRun:
+    """A run that is ready to be started."""
+
+    path: Path
+    run_file: RunFile
+    profile: Profile
+    contracts: tuple[Contract, ...]
+    catalogue: Catalogue
+    plan: tuple[PlanEntry, ...]
+    waivers: tuple[Waiver, ...]
+    seed: int
+
+
+def read_run_file(path: Path) -> RunFileSource:
+    """Read and parse a run file.
+
+    Raises:
+        UsageError: it is not there, cannot be read, or is wrong.
+
+    """
+    try:
+        text = path.read_text("utf-8")
+    except UnicodeDecodeError as problem:
+        raise UsageError(
+            f"the run file is not UTF-8 text: {problem.reason}", where=str(path), next_step="save it as UTF-8"
+        ) from problem
+    except OSError as problem:
+        raise UsageError(
+            f"the run file cannot be read: {problem.strerror}",
+            where=str(path),
+            next_step="give the path of a *.meshmark.yaml; `meshmark init CONTRACT` writes one",
+        ) from problem
+    return parse_run_file(text, path)
+
+
+def load_run(path: Path, options: RunOptions) -> LoadedRun:
+    """Load the run file, its contracts and the plan.
+
+    Raises:
+        UsageError: whatever the user has to mend, with file, line and column where there is one.
+
+    """
+    source = read_run_file(path)
+    run_file = source.run_file
+    catalogue = complete_catalogue()
+    profile = catalogue.profiles.get(run_file.profile)
+    if profile is None:
+        known = ", ".join(sorted(catalogue.profiles))
+        raise source.refuse(("profile",), f"unknown profile `{run_file.profile}`", next_step=f"use one of: {known}")
+    _refuse_bad_names(source, catalogue)
+    only = options.only
+    if only is not None and (unknown := sorted(only - {check.id for check in catalogue.checks})):
+        raise UsageError(
+            f"--only names checks that do not exist: {', '.join(unknown)}",
+            next_step="`meshmark catalogue` lists all checks",
+        )
+    contracts = tuple(
+        _contract(source, number, written) for number, written in enumerate(run_file.subject.contracts)
+    )
+    plan = plan_checks(
+        catalogue,
+        profile,
+        declared=frozenset(Feature(feature) for feature in run_file.features),
+        topology=Topology(run_file.topology),
+        only=only,
+    )
+    return LoadedRun(
+        path=path,
+        run_file=run_file,
+        profile=profile,
+        contracts=contracts,
+        catalogue=catalogue,
+        plan=plan,
+        waivers=tuple(Waiver(**entry.model_dump()) for entry in run_file.waivers),
+        seed=run_file.seed if options.seed is None else options.seed,
+    )
+
+
+def _refuse_bad_names(source: RunFileSource, catalogue: Catalogue) -> None:
+    run_file = source.run_file
+    named: list[tuple[tuple[str | int, ...], str]] = [(("subject", "name"), run_file.subject.name)]
+    named += [(("companions", number, "name"), each.name) for number, each in enumerate(run_file.companions)]
+    for location, name in named:
+        if name in RESERVED_NAMES:
+            raise source.refuse(location, f"the name `{name}` is the suite's own", next_step="choose another name")
+    seen: set[str] = set()
+    for number, waiver in enumerate(run_file.waivers):
+        place = ("waivers", number, "check")
+        if waiver.check not in catalogue:
+            raise source.refuse(
+                place, f"waiver for the unknown check `{waiver.check}`", next_step="`meshmark catalogue` lists all checks"
+            )
+        if waiver.check in seen:
+            raise source.refuse(place, f"second waiver for `{waiver.check}`", next_step="keep one of the two")
+        seen.add(waiver.check)
+
+
+def _contract(source: RunFileSource, number: int, written: str) -> Contract:
+    place = ("subject", "contracts", number)
+    folder = source.path.resolve().parent
+    try:
+        (path,) = substitute([written], {"bundled": bundled("").as_posix().rstrip("/"), "run_file_folder": folder})
+    except UsageError as problem:
+        raise source.refuse(place, problem.what, next_step=problem.next_step) from problem
+    try:
+        return load_contract(folder / path)
+    except UsageError as problem:
+        if (folder / path).is_file():
+            raise
+        raise source.refuse(place, f"{problem.what}: {written}", next_step=problem.next_step) from problem

@@ -1,0 +1,34 @@
+"""What a run is told beside its run file."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+__all__ = ["DEFAULT_OUT", "RunOptions"]
+
+RuntimeChoice = Literal["auto", "process", "container"]
+DEFAULT_OUT = Path("meshmark-report")
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """Options of a run; what is None is left to the run file.
+
+    Attributes:
+        out: the folder that the reports go to.
+        only: the ids of the checks to run; None: all.
+        seed: of everything generated.
+        envoy: a version, the path of a binary, or an image.
+        runtime: auto, process or container.
+        formats: of the reports.
+
+    """
+
+    out: Path = DEFAULT_OUT
+    only: frozenset[str] | None = None
+    seed: int | None = None
+    envoy: str | None = None
+    runtime: RuntimeChoice | None = None
+    formats: tuple[str, ...] = ("json", "html", "junit")

@@ -1,0 +1,196 @@
+"""One run: its mesh, started with the first check, and its record at the end."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import platform
+import shlex
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+
+import conformance
+from conformance.envoy.choose import choose_runtime
+from conformance.mesh import Applications, Mesh, Overlays
+from conformance.model.check import Catalogue
+from conformance.model.errors import EnvironmentFault, MeshmarkError
+from conformance.model.record import PlanEntry, RunRecord, apply_waivers
+from conformance.model.verdict import Result, now
+from conformance.plugin.loading import LoadedRun
+from conformance.plugin.mesh_thread import MeshThread
+from conformance.plugin.options import RunOptions
+from conformance.probe import Execution, SubjectFacts
+from conformance.system.guard import Guard
+
+__all__ = ["Run", "catalogue_digest", "make_record", "subject_facts"]
+
+
+class Run:
+    """Executes checks of one run file on one mesh. Everything it starts is gone after `close`."""
+
+    def __init__(self, loaded: LoadedRun, options: RunOptions) -> None:
+        self.loaded = loaded
+        self.trouble: MeshmarkError | None = None
+        """Why no further check can be run."""
+        self.environment: dict[str, str] = {}
+        self._options = options
+        self._overlays = Overlays(loaded.run_file.overlays, where=f"{loaded.path}: overlays")
+        self._thread: MeshThread | None = None
+        self._guard: Guard | None = None
+        self._mesh: Mesh | None = None
+        self._execution: Execution | None = None
+
+    def execute(self, entry: PlanEntry) -> Result:
+        """Run one check; starts the mesh if this is the first. When the mesh cannot be used: a result `not-run`."""
+        if self.trouble is None:
+            try:
+                execution = self._execution or self._start()
+                assert self._thread is not None  # noqa: S101 -- `_start` made it
+                return self._thread.run(execution.run(entry))
+            except MeshmarkError as trouble:
+                self.trouble = trouble
+        return entry.unrun_result(str(self.trouble))
+
+    def close(self) -> None:
+        """Stop everything."""
+        if self._thread is not None:
+            if self._mesh is not None:
+                self._thread.run(self._mesh.__aexit__())
+            self._thread.close()
+        if self._guard is not None:
+            self._guard.close()
+        self._thread = self._guard = self._mesh = self._execution = None
+
+    def _start(self) -> Execution:
+        loaded = self.loaded
+        self._thread = MeshThread()
+        self._guard = Guard()
+        timeouts = loaded.run_file.timeout_table()
+        choice = self._thread.run(
+            choose_runtime(
+                self._options.runtime or loaded.run_file.runtime,
+                self._options.envoy or loaded.run_file.envoy,
+                self._guard,
+            )
+        )
+        mesh = Mesh(
+            applications=Applications(loaded.run_file, loaded.path.resolve().parent, timeouts, self._guard),
+            runtime=choice.runtime,
+            timeouts=timeouts,
+            guard=self._guard,
+            modifiers=[self._overlays],
+        )
+        self._thread.run(mesh.__aenter__())
+        self._mesh = mesh
+        if unused := self._overlays.unused():
+            raise EnvironmentFault(
+                f"overlays that select no resource: {', '.join(str(number) for number in unused)}",
+                where=f"{loaded.path}: overlays",
+                next_step="mend `type`, `name` or `server` of the overlay",
+            )
+        self.environment = _machine() | {
+            "envoy_version": mesh.runtime.version,
+            "envoy_digest": mesh.runtime.digest,
+            "runtime": mesh.runtime.kind,
+            "runtime_reason": choice.reason,
+        }
+        self._execution = Execution(mesh, subject_facts(loaded), reproduce=_reproduce(loaded))
+        return self._execution
+
+
+def subject_facts(loaded: LoadedRun) -> SubjectFacts:
+    """What the checks may know about the subject."""
+    subject = loaded.run_file.subject
+    return SubjectFacts(
+        name=subject.name,
+        contracts=loaded.contracts,
+        ready_path=subject.ready,
+        headers=subject.headers,
+        generated_examples=loaded.run_file.generated_input.examples,
+        skipped_operations=tuple(loaded.run_file.generated_input.skip),
+        seed=loaded.seed,
+    )
+
+
+def catalogue_digest(catalogue: Catalogue) -> str:
+    """Names the exact set of requirements and checks that judged, as `sha256:...` over their canonical JSON."""
+    described = {
+        "requirements": [
+            {
+                "id": each.id,
+                "text": each.text,
+                "profiles": {profile: level.value for profile, level in each.profiles.items()},
+            }
+            for each in catalogue.requirements.values()
+        ],
+        "checks": [
+            {"id": each.id, "proves": each.proves, "fails": each.fails, "inconclusive": each.inconclusive}
+            for each in catalogue.checks
+        ],
+    }
+    canonical = json.dumps(described, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return f"sha256:{hashlib.sha256(canonical.encode()).hexdigest()}"
+
+
+def make_record(
+    loaded: LoadedRun,
+    results: Sequence[Result],
+    *,
+    environment: Mapping[str, str],
+    started: str,
+    interrupted: bool,
+    trouble: str,
+) -> RunRecord:
+    """The record of a run: every check of the plan gets a result, also those that were never reached."""
+    found = {result.check: result for result in results}
+    not_reached = trouble or ("the run was interrupted" if interrupted else "deselected in pytest")
+    complete = tuple(
+        found.get(entry.check.id) or entry.unrun_result(not_reached if entry.run else None) for entry in loaded.plan
+    )
+    subject = loaded.run_file.subject
+    proven = {requirement for entry in loaded.plan for requirement in entry.check.proves}
+    return RunRecord(
+        suite={
+            "name": "meshmark",
+            "version": conformance.__version__,
+            "catalogue_digest": catalogue_digest(loaded.catalogue),
+        },
+        subject={
+            "role": subject.role,
+            "name": subject.name,
+            "vendor": subject.vendor,
+            "version": subject.version,
+            "contracts": [
+                {"path": written, "sha256": contract.sha256}
+                for written, contract in zip(subject.contracts, loaded.contracts, strict=True)
+            ],
+        },
+        profile=loaded.profile.id,
+        plan=loaded.plan,
+        results=complete,
+        waivers=apply_waivers(loaded.waivers, complete, datetime.now(UTC).date()),
+        environment=dict(environment) or _machine(),
+        timeouts=loaded.run_file.timeout_table().to_json(),
+        seed=loaded.seed,
+        started=started,
+        finished=now(),
+        run_file=loaded.path.name,
+        interrupted=interrupted,
+        trouble=trouble,
+        requirements={each.id: each.text for each in loaded.catalogue.requirements.values() if each.id in proven},
+    )
+
+
+def _machine() -> dict[str, str]:
+    unknown = dict.fromkeys(("envoy_version", "envoy_digest", "runtime", "runtime_reason"), "")
+    return unknown | {
+        "python": platform.python_version(),
+        "os": f"{platform.system()} {platform.release()} {platform.machine()}",
+    }
+
+
+def _reproduce(loaded: LoadedRun) -> dict[str, str]:
+    path = shlex.quote(str(loaded.path))
+    return {
+        entry.check.id: f"meshmark certify {path} --only {entry.check.id} --seed {loaded.seed}" for entry in loaded.plan
+    }

@@ -1,0 +1,146 @@
+"""The runs of one pytest session: opened when a run file is collected, closed and recorded when the session ends.
+
+With pytest-xdist each worker has a mesh of its own and runs its share; results travel inside pytest's reports, and the controller
+alone writes.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from conformance.model.errors import EnvironmentFault, ExitCode, MeshmarkError
+from conformance.model.record import RunRecord
+from conformance.model.verdict import Result, exit_code_of, now
+from conformance.plugin.collection import ENVIRONMENT_PROPERTY, RESULT_PROPERTY
+from conformance.plugin.loading import LoadedRun, load_run
+from conformance.plugin.options import RunOptions
+from conformance.plugin.run import Run, make_record
+from conformance.report.formats import write_reports
+from conformance.report.summary import summarize
+
+__all__ = ["MeshmarkSession"]
+
+
+class MeshmarkSession:
+    """A pytest plugin object; `records` and `exit_code` are there once the session has ended."""
+
+    NAME: Final = "meshmark-session"
+
+    def __init__(self, config: pytest.Config) -> None:
+        self._config = config
+        self._runs: dict[Path, Run] = {}
+        self._results: dict[Path, list[Result]] = {}
+        self._environment: dict[str, str] = {}
+        self._started = now()
+        self._interrupted = False
+        self.summaries: list[list[str]] = []
+        self.exit_code: ExitCode | None = None
+
+    @property
+    def options(self) -> RunOptions:
+        """From pytest's command line."""
+        option = self._config.getoption
+        only = option("--meshmark-only")
+        formats = option("--meshmark-format")
+        return RunOptions(
+            out=Path(option("--meshmark-out")),
+            only=frozenset(filter(None, only.split(","))) if only else None,
+            seed=option("--meshmark-seed"),
+            envoy=option("--meshmark-envoy"),
+            runtime=option("--meshmark-runtime"),
+            formats=tuple(formats) if formats else RunOptions().formats,
+        )
+
+    def open_run(self, path: Path) -> Run:
+        """The run of a run file.
+
+        Raises:
+            UsageError: the run file, or something that it names, is wrong.
+
+        """
+        if path not in self._runs:
+            shown = path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
+            self._runs[path] = Run(load_run(shown, self.options), self.options)
+            self._results[path] = []
+        return self._runs[path]
+
+    # ------------------------------------------------------------------ hooks
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Collect the results, on the controller those of all workers."""
+        if report.when != "call":
+            return
+        properties = dict(report.user_properties)
+        if RESULT_PROPERTY not in properties:
+            return
+        path = self._config.rootpath / report.nodeid.split("::")[0]
+        self._results.setdefault(path, []).append(Result.from_json(json.loads(str(properties[RESULT_PROPERTY]))))
+        self._environment |= json.loads(str(properties[ENVIRONMENT_PROPERTY]))
+
+    def pytest_keyboard_interrupt(self) -> None:
+        """Ctrl-C: what is there so far is written as incomplete."""
+        self._interrupted = True
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        """Stop everything, then write."""
+        for run in self._runs.values():
+            run.close()
+        if hasattr(self._config, "workerinput") or self._config.option.collectonly:
+            return
+        codes = [self._conclude(path, run) for path, run in self._runs.items()]
+        if codes:
+            self.exit_code = ExitCode.INTERRUPTED if self._interrupted else worst(codes)
+            session.exitstatus = int(self.exit_code)
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        """Outcome first, then where the report is."""
+        for lines in self.summaries:
+            terminalreporter.section("meshmark")
+            for line in lines:
+                terminalreporter.write_line(line)
+
+    # ------------------------------------------------------------------ inside
+
+    def _conclude(self, path: Path, run: Run) -> ExitCode:
+        record = make_record(
+            run.loaded,
+            self._results.get(path, []),
+            environment=self._environment,
+            started=self._started,
+            interrupted=self._interrupted,
+            trouble=str(run.trouble) if run.trouble else "",
+        )
+        try:
+            written = write_reports(record.to_json(), self._folder(run.loaded), self.options.formats)
+        except EnvironmentFault as problem:
+            self.summaries.append([*summarize(record.to_json()), "", str(problem)])
+            return problem.exit_code
+        self.summaries.append(summarize(record.to_json(), list(written.values())))
+        return self._code(record, run.trouble)
+
+    def _folder(self, loaded: LoadedRun) -> Path:
+        """The reports' folder; with several run files, one below it for each."""
+        out = self.options.out
+        return out if len(self._runs) == 1 else out / loaded.path.name.removesuffix(".meshmark.yaml")
+
+    @staticmethod
+    def _code(record: RunRecord, trouble: MeshmarkError | None) -> ExitCode:
+        code = exit_code_of(record.outcome)
+        return trouble.exit_code if trouble and code is ExitCode.INCOMPLETE else code
+
+
+def worst(codes: list[ExitCode]) -> ExitCode:
+    """The one that most needs attention."""
+    order = [
+        ExitCode.USAGE,
+        ExitCode.ENVIRONMENT,
+        ExitCode.NOT_CONFORMANT,
+        ExitCode.INCOMPLETE,
+        ExitCode.CONFORMANT,
+    ]
+    return min(codes, key=order.index)
