@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING
 
-from conformance.controlplane.resources import Reference, Resource, ResourceType
+from conformance.controlplane.resources import Resource, ResourceType
 from conformance.controlplane.snapshot import AppliedVersion, Change, Snapshot, Version
 from conformance.controlplane.subscription import Rejection, Subscription
 
@@ -96,7 +96,7 @@ class Node:
 
     def __post_init__(self) -> None:
         self._tallies: dict[ResourceType, _Tally] = {kind: _Tally() for kind in ResourceType}
-        self._references: Counter[Reference] = Counter()
+        self._references: dict[ResourceType, Counter[str]] = {kind: Counter() for kind in ResourceType}
         self._departed: dict[ResourceType, dict[str, Resource]] = {}
         self._waiting: set[asyncio.Future[None]] = set()
 
@@ -131,7 +131,8 @@ class Node:
         """Take all resources away without telling anybody: the node is as unknown as before its first."""
         self.known = False
         self.snapshot = Snapshot(Snapshot.empty(0).resources, self.snapshot.versions)
-        self._references.clear()
+        for counted in self._references.values():
+            counted.clear()
         self._departed.clear()
 
     def detach(self, stream: Stream) -> None:
@@ -140,6 +141,10 @@ class Node:
         if not self.streams:
             for kind, subscription in stream.subscriptions.items():
                 self._departed.setdefault(kind, {}).update(subscription.departing)
+
+    def will_ask_for(self, kind: ResourceType) -> bool:
+        """Whether a proxy with these resources subscribes to the type, sooner or later."""
+        return bool(self.snapshot.resources[kind] if kind in ROOT_TYPES else self._references[kind])
 
     def departed(self, kind: ResourceType) -> Mapping[str, Resource]:
         """What was removed while the node was away; it is handed over to the first stream that asks."""
@@ -154,12 +159,12 @@ class Node:
                 departed[name] = old
 
     def _count_references(self, old: Resource | None, new: Resource | None) -> None:
-        for reference in old.references if old is not None else ():
-            self._references[reference] -= 1
-            if not self._references[reference]:
-                del self._references[reference]
-        for reference in new.references if new is not None else ():
-            self._references[reference] += 1
+        for kind, name in old.references if old is not None else ():
+            self._references[kind][name] -= 1
+            if not self._references[kind][name]:
+                del self._references[kind][name]
+        for kind, name in new.references if new is not None else ():
+            self._references[kind][name] += 1
 
     def send_anew(self, kinds: Sequence[ResourceType]) -> None:
         """Give the node again what it has of these types."""
@@ -172,11 +177,10 @@ class Node:
     def record(self, kind: EventKind, type_: ResourceType | None = None, version: Version | None = None) -> None:
         """Remember an event and let those look who wait for one."""
         self.history.append(Event(time.time(), kind, type_, version))
-        if kind is EventKind.REQUEST or kind is EventKind.RESPONSE:
-            return
-        for future in self._waiting:
-            if not future.done():
-                future.set_result(None)
+        if kind is not EventKind.RESPONSE:
+            for future in self._waiting:
+                if not future.done():
+                    future.set_result(None)
 
     def record_sent(self, kind: ResourceType, version: Version, resources: int, size: int) -> None:
         """Count a response."""
@@ -212,7 +216,7 @@ class Node:
         )  # fmt: skip
 
     async def something_new(self) -> None:
-        """Return after the next answer, connection or disconnection."""
+        """Return after the next request, connection or disconnection."""
         future = asyncio.get_running_loop().create_future()
         self._waiting.add(future)
         try:
@@ -242,7 +246,7 @@ class Node:
         followers = self._followers(kind)
         resources = self.snapshot.resources[kind]
         needed = [
-            name for name in names if name in resources and (kind in ROOT_TYPES or self._references[kind, name] > 0)
+            name for name in names if name in resources and (kind in ROOT_TYPES or name in self._references[kind])
         ]
         if any(not any(follower.wants(name) for follower in followers) for name in needed):
             return f"{kind}: not subscribed to yet"

@@ -175,7 +175,7 @@ class Stream:
             if subscription.has_news and self._has_to_wait((kind, "news"), self._busy(WAITS_FOR[kind], now), now):
                 continue
             hold_removals = subscription.has_removals and self._has_to_wait(
-                (kind, "removals"), self._busy(REFERRERS[kind], now) or self._referrers_leave(kind), now
+                (kind, "removals"), self._busy(REFERRERS[kind], now) or self._may_be_referred_to(kind), now
             )
             answered_before = subscription.has_sent
             batch = subscription.take(self._node.snapshot.resources[kind], hold_removals=hold_removals)
@@ -194,9 +194,12 @@ class Stream:
         concerned = (self.subscriptions[kind] for kind in kinds if kind in self.subscriptions)
         return any(each.has_news or each.awaits_answer(now) for each in concerned)
 
-    def _referrers_leave(self, kind: ResourceType) -> bool:
-        referrers = (self.subscriptions[each] for each in REFERRERS[kind] if each in self.subscriptions)
-        return any(each.has_removals for each in referrers)
+    def _may_be_referred_to(self, kind: ResourceType) -> bool:
+        """Whether the proxy may still have referrers that are about to go, or has yet to ask for them again."""
+        return any(
+            self.subscriptions[each].has_removals if each in self.subscriptions else self._node.will_ask_for(each)
+            for each in REFERRERS[kind]
+        )
 
     def _has_to_wait(self, what: tuple[ResourceType, str], blocked: bool, now: float) -> bool:
         """Whether to wait for other types; not for ever, since those may change all the time or never be answered."""

@@ -42,7 +42,7 @@ class RawStream:
     async def nothing_is_due(self) -> None:
         """Prove silence without sleeping: the answer to a question asked now is the very next response.
 
-        Extension configurations are asked for, since they are the last in the order of sending; the node must have the one
+        Extension configurations are asked for, the last in the order of sending; the node must have the one
         called "probe", and nothing else of that type may be asked for on this stream.
         """
         await self.ask_for_probe()

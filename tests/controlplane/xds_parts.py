@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +17,7 @@ from conformance.controlplane.server import ControlPlane
 from conformance.envoy.bootstrap import ApiType
 from conformance.envoy.process import ProcessRuntime
 from conformance.envoy.runtime import SecurityServer, SecurityServerSpec
+from conformance.pki.credential import Credential
 from conformance.system.deadlines import until
 
 HTTP = "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager"
@@ -84,6 +86,16 @@ def policy(action: str, name: str = "policy") -> dict[str, Any]:
     }
 
 
+def tls_secret(name: str, credential: Credential) -> dict[str, Any]:
+    return {
+        "name": name,
+        "tls_certificate": {
+            "certificate_chain": {"inline_string": credential.certificate_chain_pem.decode()},
+            "private_key": {"inline_string": credential.private_key_pem.decode()},
+        },
+    }
+
+
 PROBE = {EXTENSION_CONFIG: {"probe": policy("ALLOW", "probe")}}
 
 
@@ -145,16 +157,17 @@ class BuildingBlock:
 class Traffic:
     """Requests without a pause until it is stopped; every answer that was not "200" is kept."""
 
-    def __init__(self, mesh: Mesh, server: SecurityServer) -> None:
+    def __init__(self, mesh: Mesh, server: SecurityServer, tls: ssl.SSLContext | None = None) -> None:
         self._mesh = mesh
+        self._tls = tls
         self._server = server
         self._over = False
         self.answers: list[str] = []
         self._task = asyncio.create_task(self._run())
 
     async def _run(self) -> None:
-        url = await self._mesh.url(self._server)
-        async with httpx.AsyncClient() as client:
+        url = await self._mesh.url(self._server, "https" if self._tls else "http")
+        async with httpx.AsyncClient(verify=self._tls or True) as client:
             while not self._over:
                 answer = await client.get(url)
                 self.answers.append(answer.text if answer.status_code == 200 else f"{answer.status_code} {answer.text}")
