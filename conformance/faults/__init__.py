@@ -6,9 +6,9 @@ import importlib
 import pkgutil
 from functools import cache
 
-from conformance.faults.seeding import FAULTS, Caught, Fault
+from conformance.faults.seeding import FAULTS, REFERENCE, Caught, Fault
 
-__all__ = ["Caught", "Fault", "complete_faults"]
+__all__ = ["REFERENCE", "Caught", "Fault", "complete_faults"]
 
 
 @cache

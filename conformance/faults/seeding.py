@@ -16,7 +16,7 @@ from conformance.model.errors import SuiteFault
 from conformance.model.run_file import Overlay
 from conformance.model.verdict import Verdict
 
-__all__ = ["FAULTS", "Caught", "Fault", "patch", "seed"]
+__all__ = ["FAULTS", "REFERENCE", "Caught", "Fault", "SubjectArguments", "patch", "seed"]
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Fault:
         defect: what is wrong, in one sentence, as an operator would confess it.
         caught_by: for each check that must not pass, what it must say. All others must pass.
         modifier: makes the defect.
-        subject_arguments: added to the command line of the reference building block.
+        contract: a contract of the suite's own data that takes the place of the reference building block's.
 
     """
 
@@ -44,12 +44,27 @@ class Fault:
     defect: str
     caught_by: Mapping[str, Caught]
     modifier: Modifier = field(default_factory=Modifier, repr=False)
-    subject_arguments: tuple[str, ...] = ()
+    contract: str | None = None
 
     @property
     def area(self) -> str:
         """The area whose checks it proves."""
         return self.id.split("-")[0].upper()
+
+
+REFERENCE = "citizen-id"
+"""The building block that stands behind the faults: the smallest reference."""
+
+
+class SubjectArguments(Modifier):
+    """Starts the reference building block with additional arguments, such as `--fault hangs`."""
+
+    def __init__(self, arguments: tuple[str, ...]) -> None:
+        self._arguments = arguments
+
+    def arguments(self, application: str, arguments: list[str]) -> list[str]:
+        """The command line, a little longer."""
+        return [*arguments, *self._arguments] if application == REFERENCE else arguments
 
 
 FAULTS: dict[str, Fault] = {}
@@ -64,8 +79,12 @@ def seed(
     modifier: Modifier | None = None,
     overlays: list[Overlay] | None = None,
     subject_arguments: tuple[str, ...] = (),
+    contract: str | None = None,
 ) -> Fault:
     """Declare a fault. A plain string in `caught_by` is the reason of a fail.
+
+    Exactly one of the last four says how the defect is made: a modifier, overlays, arguments added to the command line of
+    the reference building block, or another contract for it.
 
     Raises:
         SuiteFault: the id is malformed or taken, or nothing is changed or caught.
@@ -73,16 +92,23 @@ def seed(
     """
     if not re.fullmatch(r"[a-z]+(-[a-z0-9]+)+", id) or id in FAULTS:
         raise SuiteFault(f"fault {id!r} is malformed or taken", next_step="choose another id: area-what-is-wrong")
-    if not caught_by or not (modifier or overlays or subject_arguments):
-        raise SuiteFault(f"fault {id} changes nothing or is caught by nobody", next_step="complete its declaration")
+    ways = [way for way in (modifier, overlays, subject_arguments, contract) if way]
+    if not caught_by or len(ways) != 1:
+        raise SuiteFault(
+            f"fault {id} is caught by nobody, or is not made in exactly one way", next_step="complete its declaration"
+        )
+    if overlays:
+        modifier = Overlays(overlays, where=f"fault {id}")
+    elif subject_arguments:
+        modifier = SubjectArguments(subject_arguments)
     fault = Fault(
         id=id,
         defect=defect,
         caught_by={
             check: caught if isinstance(caught, Caught) else Caught(caught) for check, caught in caught_by.items()
         },
-        modifier=modifier or (Overlays(overlays, where=f"fault {id}") if overlays else Modifier()),
-        subject_arguments=subject_arguments,
+        modifier=modifier or Modifier(),
+        contract=contract,
     )
     FAULTS[id] = fault
     return fault

@@ -48,7 +48,7 @@ class RunFileCollector(pytest.File):
         """A mistake in the run file is told in its own words, without a stack trace."""
         if isinstance(excinfo.value, MeshmarkError):
             return str(excinfo.value)
-        return super().repr_failure(excinfo, style)
+        return super().repr_failure(excinfo)
 
 
 class CheckItem(pytest.Item):

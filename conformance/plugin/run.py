@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 
 import conformance
 from conformance.envoy.choose import choose_runtime
-from conformance.mesh import Applications, Mesh, Overlays
+from conformance.mesh import Applications, Mesh, Modifier, Overlays
 from conformance.model.check import Catalogue
 from conformance.model.errors import EnvironmentFault, MeshmarkError
 from conformance.model.record import PlanEntry, RunRecord, apply_waivers
@@ -28,12 +28,13 @@ __all__ = ["Run", "catalogue_digest", "make_record", "subject_facts"]
 class Run:
     """Executes checks of one run file on one mesh. Everything it starts is gone after `close`."""
 
-    def __init__(self, loaded: LoadedRun, options: RunOptions) -> None:
+    def __init__(self, loaded: LoadedRun, options: RunOptions, modifiers: Sequence[Modifier] = ()) -> None:
         self.loaded = loaded
         self.trouble: MeshmarkError | None = None
         """Why no further check can be run."""
         self.environment: dict[str, str] = {}
         self._options = options
+        self._modifiers = tuple(modifiers)
         self._overlays = Overlays(loaded.run_file.overlays, where=f"{loaded.path}: overlays")
         self._thread: MeshThread | None = None
         self._guard: Guard | None = None
@@ -78,7 +79,7 @@ class Run:
             runtime=choice.runtime,
             timeouts=timeouts,
             guard=self._guard,
-            modifiers=[self._overlays],
+            modifiers=[self._overlays, *self._modifiers],
         )
         self._thread.run(mesh.__aenter__())
         self._mesh = mesh

@@ -1,0 +1,158 @@
+"""The kill matrix: every seeded fault against every check, and the clean reference against them all.
+
+A fault is caught when each of its checks says what the fault declares, verdict and reason, and every other check passes. Every
+reason that a check can give must be reached by some fault, or nobody knows whether it can.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass, replace
+from typing import Any
+
+import conformance
+from conformance.checks.catalogue import complete_catalogue
+from conformance.faults import REFERENCE, Fault, complete_faults
+from conformance.model.check import Catalogue
+from conformance.model.errors import UsageError
+from conformance.model.verdict import Verdict
+from conformance.openapi.contract import load_contract
+from conformance.plugin.loading import load_run
+from conformance.plugin.options import RunOptions
+from conformance.plugin.run import Run, catalogue_digest
+from conformance.system.folders import bundled
+
+__all__ = ["CLEAN", "Observed", "Row", "choose_faults", "matrix_json", "run_rows", "unreached_reasons"]
+
+CLEAN = "clean-reference"
+GENERATED_EXAMPLES = 3
+"""Generated calls for each operation: enough for the seeded defects, which do not hide."""
+
+
+@dataclass(frozen=True)
+class Observed:
+    """What a check said that did not pass."""
+
+    check: str
+    verdict: Verdict
+    reason: str
+    seen: str = ""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One fault, or the clean reference, against all checks."""
+
+    fault: str
+    area: str
+    defect: str
+    expected: tuple[Observed, ...]
+    observed: tuple[Observed, ...]
+    trouble: str = ""
+
+    @property
+    def caught(self) -> bool:
+        """All of its checks said what they should, and no other minded."""
+        wanted = {(each.check, each.verdict, each.reason) for each in self.expected}
+        found = {(each.check, each.verdict, each.reason) for each in self.observed}
+        return wanted == found and not self.trouble
+
+
+def choose_faults(areas: Iterable[str] = (), ids: Iterable[str] = ()) -> list[str]:
+    """The clean reference first, then the faults of these areas or with these ids; all by default.
+
+    Raises:
+        UsageError: there is no such area or fault.
+
+    """
+    faults = complete_faults()
+    known_areas = {fault.area for fault in faults.values()}
+    wanted_areas, wanted = {area.upper() for area in areas}, set(ids)
+    if unknown := sorted((wanted_areas - known_areas) | (wanted - faults.keys())):
+        raise UsageError(
+            f"no fault and no area of faults is called {', '.join(unknown)}",
+            next_step=f"areas: {', '.join(sorted(known_areas))}; `meshmark selftest --list` lists the faults",
+        )
+    everything = not wanted_areas and not wanted
+    chosen = [id for id, fault in faults.items() if everything or fault.area in wanted_areas or id in wanted]
+    return [CLEAN, *chosen]
+
+
+def run_rows(ids: list[str], *, workers: int | None = None) -> Iterator[Row]:
+    """Run rows on all cores; yields each when it is done, in no particular order."""
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(workers or os.cpu_count() or 1, mp_context=context) as pool:
+        pending = [pool.submit(run_row, each) for each in ids]
+        try:
+            for done in as_completed(pending):
+                yield done.result()
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def run_row(id: str) -> Row:  # noqa: A002 -- the word that everybody uses
+    """Run one row in this process: a mesh with the fault, and all checks on it."""
+    fault = None if id == CLEAN else complete_faults()[id]
+    options = RunOptions(runtime="process")
+    loaded = load_run(bundled(f"fixtures/{REFERENCE}.meshmark.yaml"), options)
+    budget = loaded.run_file.generated_input.model_copy(update={"examples": GENERATED_EXAMPLES})
+    loaded = replace(loaded, run_file=loaded.run_file.model_copy(update={"generated_input": budget}))
+    if fault and fault.contract:
+        loaded = replace(loaded, contracts=(load_contract(bundled(fault.contract)),))
+    run = Run(loaded, options, [fault.modifier] if fault else [])
+    try:
+        results = [run.execute(entry) for entry in loaded.plan if entry.run]
+    finally:
+        run.close()
+    observed = [Observed(each.check, each.verdict, each.reason, each.seen) for each in results]
+    return Row(
+        fault=id,
+        area=fault.area if fault else "",
+        defect=fault.defect if fault else "Nothing is wrong: the reference as it is.",
+        expected=_expected(fault),
+        observed=tuple(each for each in observed if each.verdict is not Verdict.PASS),
+        trouble=str(run.trouble or ""),
+    )
+
+
+def _expected(fault: Fault | None) -> tuple[Observed, ...]:
+    if fault is None:
+        return ()
+    return tuple(Observed(check, caught.verdict, caught.reason) for check, caught in fault.caught_by.items())
+
+
+def unreached_reasons(catalogue: Catalogue, rows: Iterable[Row]) -> list[str]:
+    """Reasons that a check declares and no fault has brought about, as `MTLS-001: wrong-reason`."""
+    reached = {(each.check, each.reason) for row in rows for each in row.observed}
+    return [
+        f"{check.id}: {reason}"
+        for check in catalogue.checks
+        for reason in (*check.fails, *check.inconclusive)
+        if (check.id, reason) not in reached
+    ]
+
+
+def matrix_json(rows: Iterable[Row]) -> dict[str, Any]:
+    """The published form: `reports/kill-matrix.json`."""
+    return {
+        "suite": {"name": "meshmark", "version": conformance.__version__},
+        "catalogue_digest": catalogue_digest(complete_catalogue()),
+        "faults": [
+            {
+                "id": row.fault,
+                "area": row.area,
+                "defect": row.defect,
+                "expected": [
+                    {"check": each.check, "verdict": each.verdict.value, "reason": each.reason} for each in row.expected
+                ],
+                "observed": [
+                    {"check": each.check, "verdict": each.verdict.value, "reason": each.reason} for each in row.observed
+                ],
+                "caught": row.caught,
+            }
+            for row in sorted(rows, key=lambda row: (row.area, row.fault))
+        ],
+    }
