@@ -21,7 +21,7 @@ from google.protobuf.message_factory import GetMessageClass
 from conformance.controlplane.scrubbing import private_values, scrub
 from conformance.model.errors import SuiteFault, UsageError
 
-__all__ = ["DynamicMessage", "InvalidResource", "message_class", "pack", "parse", "type_url", "unpack"]
+__all__ = ["DynamicMessage", "InvalidResource", "message_class", "pack", "packed", "parse", "type_url", "unpack"]
 
 # A message whose class is made from descriptors at run time: its attributes are its fields, unknown to a type checker.
 DynamicMessage = Any
@@ -99,16 +99,19 @@ def parse(name_of_type: str, fields: Mapping[str, Any], *, where: str | None = N
 
 
 def pack(name_of_type: str, fields: Mapping[str, Any], *, where: str | None = None) -> bytes:
-    """The message as an encoded `google.protobuf.Any`. Arguments and errors as for `parse`.
-
-    The same dict always gives the same bytes.
-    """
-    packed = message_class("google.protobuf.Any")()
-    packed.Pack(parse(name_of_type, fields, where=where), deterministic=True)  # type: ignore[attr-defined]
-    return packed.SerializeToString(deterministic=True)
+    """The message as an encoded `google.protobuf.Any`. Arguments and errors as for `parse`."""
+    return packed(parse(name_of_type, fields, where=where))
 
 
-def unpack(packed: bytes) -> dict[str, Any]:
+def packed(message: Message) -> bytes:
+    """A message as an encoded `google.protobuf.Any`. Equal messages always give the same bytes."""
+    envelope: DynamicMessage = message_class("google.protobuf.Any")()
+    envelope.type_url = TYPE_PREFIX + message.DESCRIPTOR.full_name
+    envelope.value = message.SerializeToString(deterministic=True)
+    return bytes(envelope.SerializeToString(deterministic=True))
+
+
+def unpack(encoded: bytes) -> dict[str, Any]:
     """An encoded `google.protobuf.Any` in protobuf JSON form, field names as in the `.proto`; `@type` names the type.
 
     Raises:
@@ -116,7 +119,7 @@ def unpack(packed: bytes) -> dict[str, Any]:
 
     """
     try:
-        message = message_class("google.protobuf.Any").FromString(packed)
+        message = message_class("google.protobuf.Any").FromString(encoded)
         return json_format.MessageToDict(message, preserving_proto_field_name=True, descriptor_pool=_pool())
     except (DecodeError, TypeError, json_format.Error) as problem:
         raise InvalidResource(

@@ -15,7 +15,7 @@ from typing import Any
 from weakref import WeakValueDictionary
 
 from conformance.controlplane import wire
-from conformance.controlplane.messages import InvalidResource, message_class, pack, type_url, unpack
+from conformance.controlplane.messages import InvalidResource, packed, parse, type_url, unpack
 
 __all__ = ["Reference", "Resource", "ResourceType", "encode"]
 
@@ -103,22 +103,18 @@ def encode(kind: ResourceType, name: str, fields: Mapping[str, Any]) -> Resource
     digest = blake2b(f"{kind.value}\0{name}\0{canonical}".encode(), digest_size=16).hexdigest()
     resource = _in_use.get(digest)
     if resource is None:
-        packed = pack(kind.value, fields, where=where)
-        _check_name(kind, name, packed, where)
-        resource = Resource(kind, name, digest, frozenset(_references(kind, name, fields)), wire.field(2, packed))
+        message = parse(kind.value, fields, where=where)
+        inside = getattr(message, kind.name_field)
+        if inside != name:
+            raise InvalidResource(
+                f"its field {kind.name_field} says {inside!r}",
+                where=where,
+                next_step="give the resource the name under which it is set: a proxy looks it up by both",
+            )
+        references = frozenset(_references(kind, name, fields))
+        resource = Resource(kind, name, digest, references, wire.field(2, packed(message)))
         _in_use[digest] = resource
     return resource
-
-
-def _check_name(kind: ResourceType, name: str, packed: bytes, where: str) -> None:
-    message = message_class(kind.value).FromString(message_class("google.protobuf.Any").FromString(packed).value)  # type: ignore[attr-defined]
-    inside = getattr(message, kind.name_field)
-    if inside != name:
-        raise InvalidResource(
-            f"its field {kind.name_field} says {inside!r}",
-            where=where,
-            next_step="give the resource the name under which it is set: a proxy looks it up by both",
-        )
 
 
 def _references(kind: ResourceType, name: str, fields: Mapping[str, Any]) -> Iterator[Reference]:

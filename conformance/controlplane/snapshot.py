@@ -60,14 +60,14 @@ class AppliedVersion:
     names: Mapping[ResourceType, frozenset[str]] = field(repr=False)
 
 
-NOTHING: Mapping[str, Resource] = MappingProxyType({})
+NOTHING: MappingProxyType[str, Resource] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Snapshot:
     """All resources of one node with the version of each type. `listings` are encoded on first use, then shared."""
 
-    resources: Mapping[ResourceType, Mapping[str, Resource]] = field(repr=False)
+    resources: Mapping[ResourceType, MappingProxyType[str, Resource]] = field(repr=False)
     versions: Mapping[ResourceType, Version]
     listings: dict[ResourceType, bytes] = field(default_factory=dict, init=False, repr=False)
 
@@ -88,7 +88,7 @@ class Snapshot:
 
         def writable(kind: ResourceType) -> dict[str, Resource]:
             if kind not in copied:
-                copied[kind] = dict(self.resources[kind])
+                copied[kind] = self.resources[kind].copy()
                 resources[kind] = MappingProxyType(copied[kind])
                 versions[kind] = Version(self.versions[kind].epoch, self.versions[kind].number + 1)
             return copied[kind]
