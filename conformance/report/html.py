@@ -1,0 +1,148 @@
+"""`report.html`: one page that needs nothing else, for people who decide and people who mend.
+
+Invariants: no script, no request to anywhere; every value is escaped, cut and made visible on its way into the page
+(`finalize` sees each of them); every check of the plan stands there once, under its id as anchor.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from conformance.model.record import WaiverState
+from conformance.model.requirements import Area
+from conformance.model.verdict import Outcome, Verdict
+from conformance.report import wording
+from conformance.report.evidence import blocks
+from conformance.report.findings import (
+    NOT_JUDGED,
+    RecordJson,
+    applied_waivers,
+    area_of,
+    attention,
+    by_area,
+    with_verdict,
+)
+from conformance.report.record_file import digest_of
+from conformance.report.text import cut, visible
+
+__all__ = ["render_html"]
+
+BAR_WIDTH = 1000
+MOST_EVIDENCE = 40
+
+SYMBOLS = {
+    Outcome.CONFORMANT: "pass",
+    Outcome.CONFORMANT_WITH_WAIVERS: "pass",
+    Outcome.NOT_CONFORMANT: "fail",
+    Outcome.INCOMPLETE: "inconclusive",
+}
+
+
+def render_html(record: RecordJson) -> bytes:
+    """The record as one HTML page."""
+    page = _environment().get_template("report.html.j2").render(_context(record))
+    return page.encode()
+
+
+@cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent / "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        finalize=_fit,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters |= {
+        "blocks": blocks,
+        "cut": cut,
+        "digits": lambda number: f"{number:,}",
+        "seconds": wording.seconds,
+        "utc": wording.utc,
+        "verdict_word": lambda verdict: wording.VERDICT_WORDS[Verdict(verdict)],
+        "waiver_sentence": wording.waiver_sentence,
+        "waiver_word": lambda state: wording.WAIVER_WORDS[WaiverState(state)],
+    }
+    return environment
+
+
+def _fit(value: object) -> object:
+    """Whatever the templates show. What they made themselves is fit already."""
+    return visible(cut(value)) if isinstance(value, str) and not isinstance(value, Markup) else value
+
+
+def _context(record: RecordJson) -> dict[str, Any]:
+    outcome = Outcome(record["outcome"])
+    results = record["results"]
+    return {
+        "record": record,
+        "digest": digest_of(record),
+        "outcome_word": wording.OUTCOME_WORDS[outcome],
+        "outcome_symbol": SYMBOLS[outcome],
+        "sentence": wording.outcome_sentence(record),
+        "subject_name": wording.subject_name(record),
+        "meaning": wording.meaning(record),
+        "next_steps": wording.next_steps(record),
+        "troubles": wording.run_troubles(record),
+        "totals_sentence": wording.totals_sentence(record),
+        "bar": _bar(record["totals"]),
+        "verdict_meanings": {verdict.value: text for verdict, text in wording.VERDICT_MEANINGS.items()},
+        "level_meanings": {level.value: text for level, text in wording.LEVEL_MEANINGS.items()},
+        "attention": attention(record),
+        "waived": applied_waivers(record),
+        "areas": [_area(area, found) for area, found in by_area(results).items()],
+        "not_run": with_verdict(results, Verdict.NOT_RUN),
+        "not_applicable": with_verdict(results, Verdict.NOT_APPLICABLE),
+        "requirements": _requirements(record),
+        "most_evidence": MOST_EVIDENCE,
+    }
+
+
+def _area(area: str, results: list[RecordJson]) -> dict[str, Any]:
+    title = wording.AREA_TITLES[Area(area)] if area in list(Area) else area
+    numbers = {verdict.value: len(with_verdict(results, verdict)) for verdict in Verdict}
+    return {
+        "id": area,
+        "title": title,
+        "numbers": {verdict: number for verdict, number in numbers.items() if number},
+        "judged": [result for result in results if result["verdict"] not in NOT_JUDGED],
+        "unjudged": with_verdict(results, *NOT_JUDGED),
+    }
+
+
+def _bar(totals: RecordJson) -> list[dict[str, Any]]:
+    """The parts of the bar, from left to right: where each begins and how wide it is, of `BAR_WIDTH`."""
+    parts, before = [], 0
+    for verdict in Verdict:
+        number = totals[verdict]
+        if number:
+            begin, end = (round(BAR_WIDTH * sum_ / totals["planned"]) for sum_ in (before, before + number))
+            parts.append({"verdict": verdict.value, "x": begin, "width": end - begin})
+        before += number
+    return parts
+
+
+def _requirements(record: RecordJson) -> list[dict[str, Any]]:
+    """Every requirement that the plan proves, in the catalogue's order, with the results of its checks."""
+    proofs: dict[str, list[RecordJson]] = {}
+    for result in record["results"]:
+        for requirement in result["proves"]:
+            proofs.setdefault(requirement, []).append(result)
+    areas = list(by_area(record["results"]))
+
+    def place(requirement: str) -> tuple[int, str, int]:
+        area, number = area_of(requirement), re.sub(r"\D", "", requirement.partition("-")[2])
+        return (areas.index(area) if area in areas else len(areas), area, int(number or 0))
+
+    return [
+        {"id": each, "text": record["requirements"].get(each, ""), "results": proofs[each]}
+        for each in sorted(proofs, key=place)
+    ]

@@ -1,0 +1,132 @@
+"""`junit.xml`: the run for tools that read JUnit and for gates that count failures and errors.
+
+Invariants: a check is shown without a child element, which JUnit takes for a pass, only if it passed; a run that is not
+conformant or incomplete holds at least one failure or error, also when no single check carries the blame.
+
+    pass            -                        inconclusive    error type="inconclusive"
+    fail            failure                  error           error type="error"
+    fail, waived    skipped, with the waiver not-run, not-applicable   skipped, with the reason
+"""
+
+from __future__ import annotations
+
+import re
+import xml.etree.ElementTree as ET
+from collections.abc import Mapping
+from datetime import datetime
+
+from conformance.model.record import WaiverState
+from conformance.model.verdict import Outcome, Verdict
+from conformance.report.findings import RecordJson, applied_waivers, area_of, troubled_waivers
+from conformance.report.record_file import digest_of
+from conformance.report.text import cut, one_line, visible
+from conformance.report.wording import outcome_sentence, totals_sentence, waiver_sentence
+
+__all__ = ["render_junit"]
+
+
+def render_junit(record: RecordJson) -> bytes:
+    """The record as JUnit XML (the `xunit1` family, in which a test case has a file and properties)."""
+    waived = applied_waivers(record)
+    cases = [_check_case(record, result, waived.get(result["check"])) for result in record["results"]]
+    cases += _run_cases(record)
+    counts = {
+        "tests": len(cases),
+        "failures": sum(case.find("failure") is not None for case in cases),
+        "errors": sum(case.find("error") is not None for case in cases),
+        "skipped": sum(case.find("skipped") is not None for case in cases),
+    }
+    started = datetime.fromisoformat(record["started"])
+    took = max(0.0, (datetime.fromisoformat(record["finished"]) - started).total_seconds())
+    common = {key: str(number) for key, number in counts.items()} | {"time": f"{took:.3f}"}
+    top = ET.Element("testsuites", {"name": "meshmark", **common})
+    suite = ET.SubElement(
+        top,
+        "testsuite",
+        {
+            "name": one_line(f"{record['subject']['name']} ({record['profile']})"),
+            **common,
+            "timestamp": record["started"],
+        },
+    )
+    _add_properties(suite, _run_properties(record))
+    suite.extend(cases)
+    ET.indent(top)
+    return f'<?xml version="1.0" encoding="UTF-8"?>\n{ET.tostring(top, encoding="unicode")}\n'.encode()
+
+
+def _run_properties(record: RecordJson) -> dict[str, str]:
+    return {
+        "summary": outcome_sentence(record),
+        "outcome": record["outcome"],
+        "profile": record["profile"],
+        "suite-version": record["suite"]["version"],
+        "seed": str(record["seed"]),
+        "record-sha256": digest_of(record),
+        "totals": totals_sentence(record),
+    } | {f"total-{name}": str(number) for name, number in sorted(record["totals"].items())}
+
+
+def _check_case(record: RecordJson, result: RecordJson, waiver: RecordJson | None) -> ET.Element:
+    case = _case(record, area_of(result["check"]), f"{result['check']} {result['title']}", result["duration_s"])
+    facts = {"level": result["level"], "verdict": result["verdict"], "requirements": ", ".join(result["proves"])}
+    if waiver:
+        facts["waived"] = waiver_sentence(waiver)
+    _add_properties(case, facts)
+    verdict = Verdict(result["verdict"])
+    if waiver:
+        _add(case, "skipped", "waived", waiver_sentence(waiver), _story(result))
+    elif verdict is Verdict.FAIL:
+        _add(case, "failure", result["reason"] or verdict, result["seen"] or result["reason"], _story(result))
+    elif verdict in (Verdict.INCONCLUSIVE, Verdict.ERROR):
+        _add(case, "error", verdict, f"{result['reason']}: {result['seen']}", _story(result))
+    elif verdict in (Verdict.NOT_RUN, Verdict.NOT_APPLICABLE):
+        _add(case, "skipped", verdict, result["seen"] or result["reason"], "")
+    return case
+
+
+def _run_cases(record: RecordJson) -> list[ET.Element]:
+    """One case for each thing that is wrong with the run itself: a tool that counts must not take it for a good one."""
+    found = []
+    if record["interrupted"]:
+        case = _case(record, "run", "run interrupted", 0.0)
+        _add(case, "error", "interrupted", "the run was interrupted before its end", record["trouble"])
+        found.append(case)
+    elif record["outcome"] == Outcome.INCOMPLETE:
+        case = _case(record, "run", "run incomplete", 0.0)
+        _add(case, "error", "incomplete", outcome_sentence(record), record["trouble"])
+        found.append(case)
+    for waiver in troubled_waivers(record):
+        case = _case(record, "run", f"waiver for {waiver['check']} is {WaiverState(waiver['state'])}", 0.0)
+        _add(case, "failure", f"waiver-{waiver['state']}", waiver_sentence(waiver), "")
+        found.append(case)
+    return found
+
+
+def _case(record: RecordJson, area: str, name: str, duration: float) -> ET.Element:
+    facts = {"classname": area, "name": one_line(name), "file": one_line(record["run_file"]), "time": f"{duration:.3f}"}
+    return ET.Element("testcase", facts)
+
+
+def _add(case: ET.Element, tag: str, kind: str, message: str, text: str) -> None:
+    ET.SubElement(case, tag, {"type": kind, "message": one_line(message)}).text = visible(text) or None
+
+
+def _add_properties(parent: ET.Element, facts: Mapping[str, str]) -> None:
+    properties = ET.SubElement(parent, "properties")
+    for name, value in facts.items():
+        ET.SubElement(properties, "property", {"name": name, "value": one_line(value)})
+
+
+def _story(result: RecordJson) -> str:
+    """What a reader of a CI page needs, without opening another file."""
+    parts = {
+        "expected": result["expected"],
+        "seen": result["seen"],
+        "reason": result["reason"],
+        "next": result["next_step"],
+        "reproduce": result["reproduce"],
+    }
+    return "\n".join(
+        f"{name + ':':<11}{re.sub(chr(10), chr(10) + ' ' * 11, cut(text))}" for name, text in parts.items() if text
+    )
