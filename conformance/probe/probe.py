@@ -248,7 +248,7 @@ class Probe:
         """Which life of a security server this is."""
         running = self._mesh.members[server or self.subject.name].running
         info = await running.admin.server_info()
-        return Life(pid=running.pid, restart_epoch=info.restart_epoch, uptime_s=info.uptime_s)
+        return Life(pid=running.pid, restart_epoch=info.epoch, uptime_s=info.uptime_s)
 
     async def eventually(
         self, condition: Callable[[], T | None | Awaitable[T | None]], *, what: str, timeout: float | None = None
