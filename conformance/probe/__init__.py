@@ -1,6 +1,6 @@
 """All that a check may touch."""
 
-from conformance.mesh import CALLER, WITNESS, Answer, Arrival, Propagation
+from conformance.mesh import BYSTANDER, CALLER, WITNESS, Answer, Arrival, Propagation
 from conformance.model.policy import AccessRule, CircuitBreaker, OutlierDetection, PathMatch, PathMatchKind, RetryPolicy, Route
 from conformance.model.requirements import Feature
 from conformance.model.verdict import EvidenceKind
@@ -11,6 +11,7 @@ from conformance.probe.introduction import Introduction
 from conformance.probe.probe import Life, Probe, SubjectFacts
 
 __all__ = [
+    "BYSTANDER",
     "CALLER",
     "WITNESS",
     "AccessRule",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
+from conformance.model.errors import SuiteFault
 from conformance.pki import Credential, TrustDomain
 from conformance.pki import misfits
 
@@ -11,8 +12,9 @@ __all__ = ["CredentialKind", "make_credential"]
 
 
 class CredentialKind(StrEnum):
-    """What is wrong with it; only the first is good."""
+    """What is wrong with it; only `MEMBER` is good, and `NONE` is none at all."""
 
+    NONE = "none"
     MEMBER = "member"
     STRANGER = "stranger"
     UNKNOWN_AUTHORITY = "unknown-authority"
@@ -26,8 +28,14 @@ def make_credential(kind: CredentialKind, trust_domain: TrustDomain, identity_pa
     """A new credential of a kind. Except for what its kind says, it is that of the member with `identity_path`.
 
     A revoked one enters the trust domain's revocation list; the security servers still have to be told.
+
+    Raises:
+        SuiteFault: the kind is `NONE`.
+
     """
     match kind:
+        case CredentialKind.NONE:
+            raise SuiteFault("there is no credential of the kind none", next_step="show no certificate instead")
         case CredentialKind.MEMBER:
             return trust_domain.issue(identity_path)
         case CredentialKind.STRANGER:

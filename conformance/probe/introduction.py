@@ -56,7 +56,7 @@ class Introduction:
     def summary(self) -> str:
         """In a few words."""
         if self.accepted:
-            return f"accepted with {self.tls_version}, answered {self.status}"
+            return f"accepted with {self.tls_version or 'no TLS'}, answered {self.status}"
         return f"refused: client saw {self.alert}, server says {self.server_reason or 'nothing'}"
 
     def to_json(self) -> dict[str, Any]:
@@ -97,6 +97,7 @@ async def introduce(
     before = await handshakes()
     connected = await asyncio.to_thread(socket.create_connection, (address.host, address.port), timeout)
     port = int(connected.getsockname()[1])
+    ended = _end_of_connection(log, port)
     decided = threading.Event()
     client = asyncio.create_task(asyncio.to_thread(_client, connected, context, address, target, nonce, decided, timeout))
 
@@ -105,7 +106,7 @@ async def introduce(
             decided.set()
         if client.done() and client.result().accepted:
             return {"failure": ""}
-        return _end_of_connection(log, port)
+        return ended()
 
     reason = await _reason(settled, timeout)
     return replace(await client, local_port=port, server_reason=reason)
@@ -115,15 +116,26 @@ async def introduce_in_plaintext(address: Endpoint, *, target: str, nonce: str, 
     """Send an HTTP request without TLS, as somebody who has no idea, or hopes for a careless server."""
     connected = await asyncio.to_thread(socket.create_connection, (address.host, address.port), timeout)
     port = int(connected.getsockname()[1])
+    ended = _end_of_connection(log, port)
     seen = await asyncio.to_thread(_plain_client, connected, target, nonce)
     if seen.accepted:
         return replace(seen, local_port=port)
-    return replace(seen, local_port=port, server_reason=await _reason(lambda: _end_of_connection(log, port), timeout))
+    return replace(seen, local_port=port, server_reason=await _reason(ended, timeout))
 
 
-def _end_of_connection(log: AccessLog, port: int) -> LogLine | None:
-    ended = log.lines(kind="connection", peer_address=f"127.0.0.1:{port}")
-    return ended[0] if ended else None
+def _end_of_connection(log: AccessLog, port: int) -> Callable[[], LogLine | None]:
+    """What the log says of the end of the connection from `port` that has just begun, once it says it.
+
+    Ports are used again: an earlier connection from the same one may be in the log already, with another reason.
+    """
+    address = f"127.0.0.1:{port}"
+    earlier = len(log.lines(kind="connection", peer_address=address))
+
+    def ended() -> LogLine | None:
+        lines = log.lines(kind="connection", peer_address=address)
+        return lines[earlier] if len(lines) > earlier else None
+
+    return ended
 
 
 async def _reason(settled: Callable[[], LogLine | None | Awaitable[LogLine | None]], timeout: float) -> str:

@@ -128,19 +128,19 @@ class Probe:
 
     async def introduce(
         self,
-        kind: CredentialKind | None = CredentialKind.MEMBER,
+        kind: CredentialKind = CredentialKind.MEMBER,
         *,
         newest_tls: ssl.TLSVersion = ssl.TLSVersion.TLSv1_3,
     ) -> Introduction:
-        """Knock with a certificate of some kind (None: with none at all) and, if let in, call the witness.
+        """Knock with a certificate of some kind and, if let in, call the witness.
 
         A revoked certificate is shown only after the security servers have acknowledged the new revocation list.
         """
         trust = self._mesh.trust_domain.bundle_pem
-        if kind is None:
+        kind = CredentialKind(self._mesh.credential_kind(kind))
+        if kind is CredentialKind.NONE:
             context = anonymous_client_context(trust, maximum_version=newest_tls)
         else:
-            kind = CredentialKind(self._mesh.credential_kind(kind))
             credential = make_credential(kind, self._mesh.trust_domain, self._mesh.identity_path(CALLER))
             if kind is CredentialKind.REVOKED:
                 await self._mesh.push_all()
