@@ -26,6 +26,7 @@ from conformance.report.findings import (
     area_of,
     attention,
     by_area,
+    mandatory,
     with_verdict,
 )
 from conformance.report.record_file import digest_of
@@ -97,6 +98,7 @@ def _context(record: RecordJson) -> dict[str, Any]:
         "verdict_meanings": {verdict.value: text for verdict, text in wording.VERDICT_MEANINGS.items()},
         "level_meanings": {level.value: text for level, text in wording.LEVEL_MEANINGS.items()},
         "attention": attention(record),
+        "missing": with_verdict(mandatory(record), Verdict.NOT_RUN),
         "waived": applied_waivers(record),
         "areas": [_area(area, found) for area, found in by_area(results).items()],
         "not_run": with_verdict(results, Verdict.NOT_RUN),

@@ -102,6 +102,11 @@ def test_a_red_line_is_one_click_from_its_cause() -> None:
             assert result.reproduce in cause
 
 
+def test_mandatory_checks_that_were_not_run_are_called_to_attention() -> None:
+    text = page_of(records.interrupted()).by_id("attention").text
+    assert "without proof: POLICY-001, AUTHZ-001, API-001" in text
+
+
 def test_a_waived_fail_says_fail_and_who_answers_for_it() -> None:
     text = page_of(records.not_conformant()).by_id("DISCOVERY-002").text
     assert "Fail, waived" in text
