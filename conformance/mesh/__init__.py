@@ -4,7 +4,7 @@ from conformance.mesh.applications import Applications
 from conformance.mesh.imposter import Imposter
 from conformance.mesh.mesh import BYSTANDER, CALLER, RESERVED_NAMES, WITNESS, Member, Mesh, Propagation
 from conformance.mesh.modifiers import Modifier, Overlays, Resources
-from conformance.mesh.witness import NONCE_HEADER, Answer, Arrival, Witness, WitnessEndpoint
+from conformance.mesh.witness import NONCE_HEADER, Answer, Arrival, Witness, WitnessEndpoint, refusing_address
 
 __all__ = [
     "BYSTANDER",
@@ -24,4 +24,5 @@ __all__ = [
     "Resources",
     "Witness",
     "WitnessEndpoint",
+    "refusing_address",
 ]

@@ -10,15 +10,16 @@ import asyncio
 import json
 import socket
 import struct
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from http import HTTPStatus
 
 import h11
 
 from conformance.model.policy import Endpoint
 
-__all__ = ["NONCE_HEADER", "Answer", "Arrival", "Witness", "WitnessEndpoint"]
+__all__ = ["NONCE_HEADER", "Answer", "Arrival", "Witness", "WitnessEndpoint", "refusing_address"]
 
 NONCE_HEADER = "x-meshmark-nonce"
 """Ties a call to what was seen of it: in the witness's arrivals and in every access log on the way."""
@@ -91,7 +92,7 @@ class Witness:
         self._connection_count = 0
 
     async def open_endpoint(self, name: str) -> WitnessEndpoint:
-        """Listen at one more address."""
+        """Listen at one more address, until `close_endpoint` or the end."""
         placeholder: list[WitnessEndpoint] = []
 
         async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -109,6 +110,11 @@ class Witness:
         placeholder.append(opened)
         self._endpoints.append(opened)
         return opened
+
+    async def close_endpoint(self, endpoint: WitnessEndpoint) -> None:
+        """Listen there no more; what has been received already is still answered."""
+        self._endpoints.remove(endpoint)
+        await endpoint.close()
 
     def script(self, nonce: str, *answers: Answer) -> None:
         """What the requests with this nonce get, one after the other; the last answer is repeated."""
@@ -208,10 +214,14 @@ class Witness:
 
 
 async def _send(connection: h11.Connection, writer: asyncio.StreamWriter, arrival: Arrival, answer: Answer) -> None:
+    headers = [*answer.headers]
     body = _echo(arrival) if answer.body is None else answer.body
-    headers = [*answer.headers, ("content-length", str(len(body)))]
-    if answer.body is None:
-        headers.append(("content-type", "application/json"))
+    if answer.status == HTTPStatus.NO_CONTENT:
+        body = b""  # and no content-length either (RFC 9110 section 8.6)
+    else:
+        headers.append(("content-length", str(len(body))))
+        if answer.body is None:
+            headers.append(("content-type", "application/json"))
     head = h11.Response(status_code=answer.status, headers=headers)
     writer.write(connection.send(head) or b"")
     if body and arrival.method != "HEAD":
@@ -236,3 +246,11 @@ def _reset(writer: asyncio.StreamWriter) -> None:
     raw: socket.socket = writer.get_extra_info("socket")
     raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     writer.transport.abort()
+
+
+@contextmanager
+def refusing_address() -> Iterator[Endpoint]:
+    """An address that refuses every connection: it is taken, so nobody else can listen there, but nobody listens."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        yield Endpoint("127.0.0.1", taken.getsockname()[1])
