@@ -59,14 +59,15 @@ Block: TypeAlias = Facts | Table | Lines
 
 
 def blocks(observed: Mapping[str, Any]) -> list[Block]:
-    """What was observed, single values first."""
+    """What was observed: single values first, then messages, then the rest."""
     if _is_comparison(observed):
         return [_comparison("", observed["before"], observed["after"])]
     if _is_message(observed):
         return [_message("", observed)]
     single = {name: value for name, value in observed.items() if _is_single(value)}
     found: list[Block] = [_facts("", single)] if single else []
-    return found + [_block(name, value) for name, value in sorted(observed.items()) if name not in single]
+    rest = sorted((not _is_message(value), name) for name, value in observed.items() if name not in single)
+    return found + [_block(name, observed[name]) for _, name in rest]
 
 
 def _block(name: str, value: Any) -> Block:  # noqa: ANN401 -- any JSON value
@@ -173,7 +174,9 @@ def _is_comparison(value: Mapping[str, Any]) -> bool:
     )
 
 
-def _is_message(value: Mapping[str, Any]) -> bool:
+def _is_message(value: object) -> TypeGuard[Mapping[str, Any]]:
+    if not isinstance(value, Mapping):
+        return False
     headers = value.get("headers")
     in_pairs = isinstance(headers, list) and all(isinstance(each, list) and len(each) == 2 for each in headers)
     return (

@@ -90,11 +90,11 @@ def ensure_writable(folder: Path) -> None:
 
     """
     trial = folder / f".{secrets.token_hex(4)}.trial"
-    _write(trial, b"")
+    _write(trial, b"", where=folder)
     trial.unlink()
 
 
-def _write(path: Path, content: bytes) -> None:
+def _write(path: Path, content: bytes, where: Path | None = None) -> None:
     unfinished = path.with_name(f".{path.name}.{secrets.token_hex(4)}.unfinished")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -108,7 +108,7 @@ def _write(path: Path, content: bytes) -> None:
             unfinished.unlink(missing_ok=True)
     except OSError as error:
         raise EnvironmentFault(
-            f"the report cannot be written: {error.strerror}",
-            where=str(path),
+            f"reports cannot be written: {error.strerror}",
+            where=str(where or path),
             next_step="name another folder with --out, or make this one writable and see that its disk has room",
         ) from error

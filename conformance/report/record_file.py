@@ -15,7 +15,6 @@ from typing import Any
 
 from conformance.model.errors import SuiteFault, UsageError
 from conformance.model.record import RECORD_SCHEMA, WaiverState
-from conformance.model.requirements import Level
 from conformance.model.verdict import Result, Verdict, judge_outcome, totals_of
 from conformance.report.findings import NOT_JUDGED, RecordJson, applied_waivers, troubled_waivers
 from conformance.report.text import one_line
@@ -124,7 +123,7 @@ def contradictions(record: RecordJson) -> list[str]:
         if record["totals"][name] != number
     ]
     outcome = judge_outcome(
-        [_judgeable(result) for result in record["results"]],
+        [Result.from_json(result) for result in record["results"]],
         waived=frozenset(waived),
         waiver_problems=bool(troubled_waivers(record)),
         interrupted=record["interrupted"],
@@ -132,17 +131,6 @@ def contradictions(record: RecordJson) -> list[str]:
     if record["outcome"] != outcome:
         problems.append(f"outcome: is {record['outcome']}, recomputed {outcome}")
     return problems
-
-
-def _judgeable(result: RecordJson) -> Result:
-    return Result(
-        check=result["check"],
-        title=result["title"],
-        level=Level(result["level"]),
-        proves=tuple(result["proves"]),
-        verdict=Verdict(result["verdict"]),
-        reason=result["reason"],
-    )
 
 
 def _schema_problems(record: RecordJson) -> list[str]:

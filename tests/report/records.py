@@ -118,7 +118,10 @@ KNOWN_CALLER = Evidence(
             "headers": [["content-type", "application/json"], ["x-envoy-upstream-service-time", "3"]],
             "body": '{"id": "b-1042"}',
         },
-        "took_s": 0.0071,
+        "failure": None,
+        "http_version": "HTTP/2",
+        "duration_s": 0.0071,
+        "access_log": {"response_code": 201, "response_flags": "-", "peer": "spiffe://mesh.test/registry-office"},
     },
     AT,
 )

@@ -8,8 +8,10 @@ from . import records
 
 
 def test_an_exchange_reads_as_request_and_response() -> None:
-    facts, request, response = blocks(records.KNOWN_CALLER.observed)
-    assert facts == Facts("", (("took_s", "0.0071"),))
+    facts, request, response, log = blocks(records.KNOWN_CALLER.observed)
+    assert facts == Facts("", (("duration_s", "0.0071"), ("failure", "none"), ("http_version", "HTTP/2")))
+    assert isinstance(log, Facts)
+    assert log.caption == "access_log"
     assert isinstance(request, Lines)
     assert request.text.splitlines()[0] == "POST https://birth-registry.mesh.test/v1/births?draft=false"
     assert request.text.splitlines()[-2:] == ["", '{"child": {"family_name": "Nkemelu", "given_names": ["Adaeze"]}}']

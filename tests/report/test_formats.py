@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from conformance.model.errors import EnvironmentFault, SuiteFault, UsageError
-from conformance.report.formats import FORMATS, write_reports
+from conformance.report.formats import FORMATS, ensure_writable, write_reports
 from conformance.report.summary import summarize
 
 from . import records
@@ -43,6 +43,15 @@ def test_a_folder_that_cannot_be_made_is_a_fault_of_the_environment(tmp_path: Pa
         write_reports(RECORD, tmp_path / "file", ["json"])
     assert caught.value.where == str(tmp_path / "file" / "record.json")
     assert "--out" in caught.value.next_step
+
+
+def test_a_folder_is_tried_before_a_run_and_left_as_it_was(tmp_path: Path) -> None:
+    ensure_writable(tmp_path / "new")
+    assert list((tmp_path / "new").iterdir()) == []
+    (tmp_path / "file").touch()
+    with pytest.raises(EnvironmentFault, match="cannot be written") as caught:
+        ensure_writable(tmp_path / "file")
+    assert caught.value.where == str(tmp_path / "file")
 
 
 def test_a_file_that_cannot_be_replaced_leaves_nothing_half_written(tmp_path: Path) -> None:
