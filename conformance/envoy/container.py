@@ -15,7 +15,8 @@ from conformance.envoy.binary import VERSION_LINE, require_supported
 from conformance.envoy.image import ENVOY_IN_IMAGE, VERSION_LABEL
 from conformance.envoy.runtime import RuntimeKind, SecurityServer, SecurityServerSpec
 from conformance.model.errors import EnvironmentFault, UsageError
-from conformance.system.containers import Container, ContainerImage, ContainerSpec
+from conformance.system.containers import Container, ContainerSpec
+from conformance.system.engine import ContainerImage
 from conformance.system.guard import Guard
 
 __all__ = ["ContainerRuntime"]
@@ -54,6 +55,11 @@ class ContainerRuntime:
     def version(self) -> str:
         """Envoy's version."""
         return self._version
+
+    @property
+    def uid(self) -> int:
+        """The user that Envoy runs as."""
+        return self._user
 
     @property
     def digest(self) -> str:

@@ -13,18 +13,23 @@ import re
 import subprocess
 import tarfile
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
 from conformance.envoy.binary import EnvoyBinary
 from conformance.model.errors import EnvironmentFault
-from conformance.system.containers import ContainerImage, connect_engine, find_image
+from conformance.system.engine import ContainerImage, connect_engine, find_image
 
-__all__ = ["ENVOY_IN_IMAGE", "VERSION_LABEL", "build_image", "default_tag"]
+__all__ = ["DIGEST_LABEL", "ENVOY_IN_IMAGE", "OWN_IMAGES", "VERSION_LABEL", "build_image", "default_tag"]
 
 ENVOY_IN_IMAGE = "/usr/local/bin/envoy"
+OWN_IMAGES = "meshmark/envoy:"
 VERSION_LABEL = "meshmark.envoy.version"
 DIGEST_LABEL = "meshmark.envoy.digest"
+LAYOUT_LABEL = "meshmark.envoy.layout"
+# Raised when an image of the same binary is packed differently, so that older ones are replaced.
+LAYOUT = "1"
 
 LIBRARY = re.compile(r"^\s*(?:\S+ => )?(/\S+) \(0x[0-9a-f]+\)$", re.MULTILINE)
 MISSING_LIBRARY = re.compile(r"^\s*(\S+) => not found$", re.MULTILINE)
@@ -34,18 +39,24 @@ GROUPS = "envoy:x:101:\n"
 
 def default_tag(version: str) -> str:
     """The name of the image that `meshmark image build` makes for a version."""
-    return f"meshmark/envoy:{version}"
+    return f"{OWN_IMAGES}{version}"
 
 
 async def build_image(binary: EnvoyBinary, tag: str | None = None) -> ContainerImage:
     """Make an image of this Envoy and give it `tag`, by default that of its version.
+
+    An image of the same Envoy that is there already is left alone; one of another Envoy is replaced.
 
     Raises:
         EnvironmentFault: no container engine answers, it refuses the image, or a shared library is missing.
 
     """
     name = tag or default_tag(binary.version)
-    await asyncio.to_thread(_build, binary, name)
+    replaced = await find_image(name)
+    wanted = await asyncio.to_thread(_labels, binary)
+    if replaced and wanted.items() <= replaced.labels.items():
+        return replaced
+    await asyncio.to_thread(_build, binary, name, wanted, replaced)
     image = await find_image(name)
     if image is None:
         raise EnvironmentFault(
@@ -56,7 +67,11 @@ async def build_image(binary: EnvoyBinary, tag: str | None = None) -> ContainerI
     return image
 
 
-def _build(binary: EnvoyBinary, name: str) -> None:
+def _labels(binary: EnvoyBinary) -> dict[str, str]:
+    return {VERSION_LABEL: binary.version, DIGEST_LABEL: binary.digest, LAYOUT_LABEL: LAYOUT}
+
+
+def _build(binary: EnvoyBinary, name: str, labels: dict[str, str], replaced: ContainerImage | None) -> None:
     from docker.errors import APIError  # noqa: PLC0415
 
     engine = connect_engine()
@@ -72,10 +87,13 @@ def _build(binary: EnvoyBinary, name: str) -> None:
                 changes=[
                     f'ENTRYPOINT ["{ENVOY_IN_IMAGE}"]',
                     "USER 101:101",
-                    f"LABEL {VERSION_LABEL}={binary.version}",
-                    f"LABEL {DIGEST_LABEL}={binary.digest}",
+                    *(f"LABEL {key}={value}" for key, value in labels.items()),
                 ],
             )
+        if replaced:
+            # Stays if a container still runs from it, or if it has another name.
+            with suppress(APIError):
+                engine.images.remove(replaced.digest)
     except APIError as problem:
         raise EnvironmentFault(
             f"the container engine refuses the image: {problem.explanation}",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 
 from conformance.envoy.binary import EnvoyBinary
 from conformance.envoy.runtime import RuntimeKind, SecurityServer, SecurityServerSpec
@@ -29,6 +30,11 @@ class ProcessRuntime:
     def version(self) -> str:
         """Envoy's version."""
         return self._binary.version
+
+    @property
+    def uid(self) -> int:
+        """The user that Envoy runs as: the runner's own."""
+        return os.geteuid()
 
     @property
     def digest(self) -> str:

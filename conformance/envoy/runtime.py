@@ -253,6 +253,10 @@ class Runtime(Protocol):
     def digest(self) -> str:
         """`sha256:...` of the Envoy binary or of the container image."""
 
+    @property
+    def uid(self) -> int:
+        """The user that Envoy runs as, who must be let in at the control plane's socket."""
+
     async def start(self, spec: SecurityServerSpec, timeout: float) -> SecurityServer:
         """Start one and return as soon as its administration interface answers, within `timeout` seconds."""
 

@@ -141,7 +141,7 @@ class Mesh:
         bystander = await self.witness.open_endpoint(BYSTANDER)
         self._introduce(bystander.endpoint)
         self.control_plane = ControlPlane(behaviour=self._behaviour())
-        self._exits.push_async_callback(self.stop_control_plane)
+        self._exits.push_async_callback(self._close_control_plane)
         await self.start_control_plane()
         self._exits.push_async_callback(self.runtime.close)
         self._push(self.members)
@@ -232,25 +232,44 @@ class Mesh:
     async def start_control_plane(self) -> None:
         """Start it, or start it again; it knows what it knew."""
         self.xds_socket.parent.mkdir(mode=0o755, exist_ok=True)
-        await self.control_plane.start(UnixListen(self.xds_socket))
+        await self.control_plane.start(UnixListen(self.xds_socket, uid=self.runtime.uid))
 
     async def stop_control_plane(self) -> None:
         """Stop it; the security servers go on with what they have."""
+        await self.acknowledgements("", self._say_farewell())
+        await self.control_plane.stop()
+
+    async def _close_control_plane(self) -> None:
+        """The end of whichever control plane it is by then, without a farewell: the security servers are gone."""
         await self.control_plane.stop()
 
     async def replace_control_plane(self) -> None:
         """A new control plane takes over, with an empty memory but the same policies."""
-        await self.control_plane.stop()
+        await self.stop_control_plane()
         self.control_plane = ControlPlane(behaviour=self._behaviour())
         self._rendered.clear()
         self._push(self.members)
         await self.start_control_plane()
 
+    async def reunion(self) -> Propagation:
+        """Wait until every security server has found the control plane again and acknowledged what it has for it."""
+        versions = {}
+        for name, rendered in self._rendered.items():
+            types = self.control_plane.status(name).types
+            current = {kind: types[kind].current for kind in rendered}
+            names = {kind: frozenset(named) for kind, named in rendered.items()}
+            versions[name] = AppliedVersion(name, current, names)
+        return await self.acknowledgements("", versions, timeout=self.timeouts.reconnect)
+
     # ------------------------------------------------------------------ policies
 
     async def apply(self, *policies: ServicePolicy) -> Propagation:
         """Put changed policies in force, and wait until the servers concerned have acknowledged or rejected them."""
-        return await self.acknowledgements(*self.announce(*policies))
+        propagation = await self.acknowledgements(*self.announce(*policies))
+        for server in propagation.servers:
+            if any(modifier.restarts(server) for modifier in self._modifiers):
+                await self._restart(self.members[server])
+        return propagation
 
     def announce(self, *policies: ServicePolicy) -> tuple[str, dict[str, AppliedVersion]]:
         """Tell the control plane about changed policies without waiting for anybody."""
@@ -264,14 +283,16 @@ class Mesh:
         ]
         return policies[-1].version if policies else "", self._push(concerned)
 
-    async def acknowledgements(self, policy: str, versions: Mapping[str, AppliedVersion]) -> Propagation:
+    async def acknowledgements(
+        self, policy: str, versions: Mapping[str, AppliedVersion], *, timeout: float | None = None
+    ) -> Propagation:
         """Wait until each server has acknowledged or rejected its version."""
         rejected: dict[str, str] = {}
         silent: dict[str, str] = {}
 
         async def one(server: str, version: AppliedVersion) -> None:
             try:
-                await self.control_plane.acknowledged(server, version, self.timeouts.acknowledged)
+                await self.control_plane.acknowledged(server, version, timeout or self.timeouts.acknowledged)
             except Rejected as refusal:
                 rejected[server] = str(refusal)
             except DeadlineExceeded as late:
@@ -355,6 +376,24 @@ class Mesh:
             self._rendered[name] = rendered
             versions[name] = self.control_plane.set_resources(name, rendered)
         return versions
+
+    def _say_farewell(self) -> dict[str, AppliedVersion]:
+        """Hand the control plane what the modifiers want the servers to get at last."""
+        versions = {}
+        for name, rendered in self._rendered.items():
+            last = rendered
+            for modifier in self._modifiers:
+                last = modifier.farewell(name, last)
+            if last != rendered:
+                self._rendered[name] = last
+                versions[name] = self.control_plane.set_resources(name, last)
+        return versions
+
+    async def _restart(self, member: Member) -> None:
+        """Start a security server again; its peers are told its new address."""
+        await member.running.stop()
+        await self._start_server(member)
+        await self.push_all()
 
     def _view(self, member: Member) -> SecurityServerView:
         return SecurityServerView(

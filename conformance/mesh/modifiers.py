@@ -39,6 +39,14 @@ class Modifier:
         """How the control plane behaves on the wire."""
         return Behaviour()
 
+    def farewell(self, server: str, resources: Resources) -> Resources:
+        """The resources that a security server gets at last when the control plane is stopped."""
+        return resources
+
+    def restarts(self, server: str) -> bool:
+        """Whether a security server is restarted after it was given new resources."""
+        return False
+
     def arguments(self, application: str, arguments: list[str]) -> list[str]:
         """The command line that starts a building block."""
         return arguments

@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import Any
 
 from conformance.model.errors import SuiteFault
-from conformance.model.requirements import Feature, Level, Profile, Requirement
+from conformance.model.requirements import Area, Feature, Level, Profile, Requirement
 
 __all__ = ["Catalogue", "Check", "CheckBody", "Topology"]
 
@@ -71,8 +71,9 @@ class Catalogue:
 
     @property
     def checks(self) -> tuple[Check, ...]:
-        """In the order of their declaration."""
-        return tuple(self._checks.values())
+        """Area by area in the catalogue's reading order, then by id."""
+        areas = [area.value for area in Area]
+        return tuple(sorted(self._checks.values(), key=lambda check: (areas.index(check.area), check.id)))
 
     def __getitem__(self, check_id: str) -> Check:
         return self._checks[check_id]
@@ -133,6 +134,7 @@ class Catalogue:
         codes = [*check.fails, *check.inconclusive]
         problems = {
             "its id is not of the form AREA-nnn": not CHECK_ID.fullmatch(check.id),
+            f"its area is none of {', '.join(Area)}": check.area not in {area.value for area in Area},
             "its id is taken": check.id in self._checks,
             "its title is empty": not check.title.strip(),
             "it proves no requirement": not check.proves,

@@ -1,9 +1,18 @@
 """All that a check may touch."""
 
-from conformance.mesh import BYSTANDER, CALLER, WITNESS, Answer, Arrival, Propagation
-from conformance.model.policy import AccessRule, CircuitBreaker, OutlierDetection, PathMatch, PathMatchKind, RetryPolicy, Route
+from conformance.mesh import BYSTANDER, CALLER, WITNESS, Answer, Arrival, Propagation, WitnessEndpoint, refusing_address
+from conformance.model.policy import (
+    AccessRule,
+    CircuitBreaker,
+    OutlierDetection,
+    PathMatch,
+    PathMatchKind,
+    RetryPolicy,
+    Route,
+)
 from conformance.model.requirements import Feature
 from conformance.model.verdict import EvidenceKind
+from conformance.probe.contract_work import Exercised
 from conformance.probe.credentials import CredentialKind
 from conformance.probe.exchange import Exchange, KeptConnection
 from conformance.probe.execution import Execution
@@ -22,6 +31,7 @@ __all__ = [
     "EvidenceKind",
     "Exchange",
     "Execution",
+    "Exercised",
     "Feature",
     "Introduction",
     "KeptConnection",
@@ -34,4 +44,6 @@ __all__ = [
     "RetryPolicy",
     "Route",
     "SubjectFacts",
+    "WitnessEndpoint",
+    "refusing_address",
 ]

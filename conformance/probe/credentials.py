@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from enum import StrEnum
 
 from conformance.model.errors import SuiteFault
-from conformance.pki import Credential, TrustDomain
-from conformance.pki import misfits
+from conformance.pki import Credential, TrustDomain, misfits
 
-__all__ = ["CredentialKind", "make_credential"]
+__all__ = ["STRANGER_PATH", "CredentialKind", "make_credential"]
+
+STRANGER_PATH = "somebody/nobody-invited"
+"""Path of the identity that a stranger's certificate names: of the trust domain, but no member of the mesh."""
 
 
 class CredentialKind(StrEnum):
@@ -24,6 +27,17 @@ class CredentialKind(StrEnum):
     REVOKED = "revoked"
 
 
+MAKERS: Mapping[CredentialKind, Callable[[TrustDomain, str], Credential]] = {
+    CredentialKind.MEMBER: TrustDomain.issue,
+    CredentialKind.STRANGER: lambda trust_domain, _: trust_domain.issue(STRANGER_PATH),
+    CredentialKind.UNKNOWN_AUTHORITY: misfits.of_unknown_authority,
+    CredentialKind.EXPIRED: misfits.expired,
+    CredentialKind.NOT_YET_VALID: misfits.not_yet_valid,
+    CredentialKind.WITHOUT_IDENTITY: lambda trust_domain, _: misfits.without_identity(trust_domain),
+    CredentialKind.REVOKED: misfits.revoked,
+}
+
+
 def make_credential(kind: CredentialKind, trust_domain: TrustDomain, identity_path: str) -> Credential:
     """A new credential of a kind. Except for what its kind says, it is that of the member with `identity_path`.
 
@@ -33,20 +47,6 @@ def make_credential(kind: CredentialKind, trust_domain: TrustDomain, identity_pa
         SuiteFault: the kind is `NONE`.
 
     """
-    match kind:
-        case CredentialKind.NONE:
-            raise SuiteFault("there is no credential of the kind none", next_step="show no certificate instead")
-        case CredentialKind.MEMBER:
-            return trust_domain.issue(identity_path)
-        case CredentialKind.STRANGER:
-            return trust_domain.issue("somebody/nobody-invited")
-        case CredentialKind.UNKNOWN_AUTHORITY:
-            return misfits.of_unknown_authority(trust_domain, identity_path)
-        case CredentialKind.EXPIRED:
-            return misfits.expired(trust_domain, identity_path)
-        case CredentialKind.NOT_YET_VALID:
-            return misfits.not_yet_valid(trust_domain, identity_path)
-        case CredentialKind.WITHOUT_IDENTITY:
-            return misfits.without_identity(trust_domain)
-        case CredentialKind.REVOKED:
-            return misfits.revoked(trust_domain, identity_path)
+    if kind is CredentialKind.NONE:
+        raise SuiteFault("there is no credential of the kind none", next_step="show no certificate instead")
+    return MAKERS[kind](trust_domain, identity_path)

@@ -16,7 +16,7 @@ import threading
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, cast
 
 from conformance.mesh import NONCE_HEADER
 from conformance.model.errors import DeadlineExceeded
@@ -141,7 +141,7 @@ def _end_of_connection(log: AccessLog, port: int) -> Callable[[], LogLine | None
 async def _reason(settled: Callable[[], LogLine | None | Awaitable[LogLine | None]], timeout: float) -> str:
     """What the server's log says about the end of a connection; empty if it says nothing in time."""
     try:
-        line = await until(settled, what="the security server has accepted or refused the connection", timeout=timeout)
+        line: LogLine = await until(cast(Any, settled), what="the security server has accepted or refused the connection", timeout=timeout)
     except DeadlineExceeded:
         return ""
     return str(line.get("failure") or "")

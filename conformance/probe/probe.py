@@ -8,23 +8,25 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
-from conformance.mesh import CALLER, WITNESS, Answer, Arrival, Imposter, Mesh, Propagation
+from conformance.mesh import CALLER, WITNESS, Answer, Arrival, Imposter, Mesh, Propagation, WitnessEndpoint
 from conformance.model.errors import DeadlineExceeded, EnvironmentFault
 from conformance.model.policy import AccessRule, Endpoint, ServicePolicy
 from conformance.model.timeouts import Timeouts
 from conformance.model.verdict import EvidenceKind
-Contract = object
+from conformance.openapi.contract import Contract
+from conformance.openapi.examples import ExampleRequest
 from conformance.pki import anonymous_client_context
 from conformance.probe.access_log import AccessLog, LogLine
-from conformance.probe.contract_work import ContractWork
-from conformance.probe.credentials import CredentialKind, make_credential
+from conformance.probe.contract_work import Exercised, exercise, merged_headers
+from conformance.probe.credentials import STRANGER_PATH, CredentialKind, make_credential
 from conformance.probe.exchange import Exchange, KeptConnection, new_nonce
 from conformance.probe.introduction import Introduction, introduce, introduce_in_plaintext
 from conformance.probe.judgement import Judgement
+from conformance.probe.traffic import SteadyTraffic
 from conformance.system.deadlines import until
 
 __all__ = ["Life", "Probe", "SubjectFacts"]
@@ -74,7 +76,6 @@ class Probe:
         self.expect = judgement.expect
         self.require = judgement.require
         self.timeouts: Timeouts = mesh.timeouts
-        self.contract_work = ContractWork(mesh, subject)
 
     # ------------------------------------------------------------------ calls through the mesh
 
@@ -123,6 +124,18 @@ class Probe:
         context = credential.client_context(self._mesh.trust_domain.bundle_pem, alpn=alpn)
         async with KeptConnection(self._door(), timeout=self.timeouts.request, tls=context, http2=http2) as kept:
             yield kept
+
+    @asynccontextmanager
+    async def steady_traffic(
+        self, *connections: AbstractAsyncContextManager[KeptConnection]
+    ) -> AsyncIterator[SteadyTraffic]:
+        """One caller for each connection, calling the witness again and again until the end of the block."""
+        async with AsyncExitStack() as opened:
+            kept = [await opened.enter_async_context(each) for each in connections]
+            log = self._log(self.subject.name)
+            traffic = SteadyTraffic(kept, log=log, witness=self._mesh.witness, timeouts=self.timeouts)
+            async with traffic.flowing():
+                yield traffic
 
     # ------------------------------------------------------------------ at the door of the subject's security server
 
@@ -190,6 +203,11 @@ class Probe:
         """The SPIFFE id of a member's security server."""
         return self._mesh.identity(member)
 
+    @property
+    def stranger(self) -> str:
+        """The SPIFFE id in a stranger's certificate."""
+        return self._mesh.trust_domain.identity(STRANGER_PATH)
+
     def everything_for(self, member: str = CALLER) -> AccessRule:
         """A rule that lets a member do everything."""
         return AccessRule(caller=self.identity(member))
@@ -201,6 +219,25 @@ class Probe:
     async def apply(self, policy: ServicePolicy) -> Propagation:
         """Put a changed policy in force and wait until the security servers concerned have acknowledged it."""
         return await self._mesh.apply(policy)
+
+    async def put_in_force(self, policy: ServicePolicy) -> bool:
+        """Apply a changed policy and wait until it decides about calls on both sides; false if it never does.
+
+        The provider's part comes last, with the routes, so everything else of the policy is in force by then, too.
+        """
+        propagation = await self.apply(policy)
+
+        async def decided() -> bool:
+            exchange = await self.call("/", service=policy.service)
+            here, there = await self.line(exchange, CALLER), await self.line(exchange)
+            return bool(
+                here and here.get("policy") == policy.caller_version and there and there.get("policy") == policy.version
+            )
+
+        what = f"policy {policy.version} decides"
+        return propagation.acknowledged and bool(
+            await self.eventually(decided, what=what, timeout=self.timeouts.enforced)
+        )
 
     async def first_decided_by(
         self, policy: ServicePolicy, attempt: Callable[[], Awaitable[Exchange]]
@@ -217,6 +254,44 @@ class Probe:
 
         return await self.eventually(decided, what=f"policy {policy.version} decides", timeout=self.timeouts.enforced)
 
+    # ------------------------------------------------------------------ the subject by its contract
+
+    async def exercise(self, contract: Contract) -> list[Exercised]:
+        """Call every operation of a contract of the subject once, through the mesh, and judge each answer by it."""
+
+        async def call(request: ExampleRequest) -> Exchange:
+            return await self.call(
+                request.path,
+                method=request.method,
+                service=self.subject.name,
+                headers=merged_headers(self.subject.headers, request),
+                body=request.body or b"",
+                connection=kept,
+            )
+
+        async with self.connection() as kept:
+            return [each async for each in exercise(contract, call=call, look_up=self.line)]
+
+    # ------------------------------------------------------------------ the witness
+
+    @asynccontextmanager
+    async def extra_endpoint(self, name: str = "extra") -> AsyncIterator[WitnessEndpoint]:
+        """One more endpoint of the witness; calls find it once a policy names its address. Set its `answer` at will."""
+        endpoint = await self._mesh.witness.open_endpoint(name)
+        try:
+            yield endpoint
+        finally:
+            await self._mesh.witness.close_endpoint(endpoint)
+
+    @property
+    def held(self) -> int:
+        """How many calls the witness has received and holds, as told by `Answer.hold`."""
+        return self._mesh.witness.holding
+
+    def release(self) -> None:
+        """The witness answers all calls that it holds."""
+        self._mesh.witness.release()
+
     # ------------------------------------------------------------------ looking
 
     @property
@@ -230,14 +305,18 @@ class Probe:
 
     async def line(self, exchange: Exchange, server: str | None = None) -> LogLine | None:
         """The access-log line of a call at the subject's security server, or at another; None if there is none in time."""
-        name = server or self.subject.name
-        kind = "outbound" if name == CALLER else "inbound"
 
         def written() -> LogLine | None:
-            lines = self._log(name).lines(kind=kind, nonce=exchange.nonce)
+            lines = self.lines(exchange, server)
             return lines[-1] if lines else None
 
         return await self.eventually(written, what="the call is in the access log", timeout=self.timeouts.observed)
+
+    def lines(self, exchange: Exchange, server: str | None = None) -> list[LogLine]:
+        """What is in that access log about a call by now: one line for each try that came there."""
+        name = server or self.subject.name
+        kind = "outbound" if name == CALLER else "inbound"
+        return self._log(name).lines(kind=kind, nonce=exchange.nonce)
 
     async def statistics(self, pattern: str, server: str | None = None) -> dict[str, int]:
         """Counters and gauges of a security server whose names match a regular expression."""
@@ -250,14 +329,19 @@ class Probe:
         info = await running.admin.server_info()
         return Life(pid=running.pid, restart_epoch=info.epoch, uptime_s=info.uptime_s)
 
+    def end_of_subject(self) -> str | None:
+        """How the subject's own process ended, if it did."""
+        return self._mesh.applications.end_of_subject()
+
     async def eventually(
         self, condition: Callable[[], T | None | Awaitable[T | None]], *, what: str, timeout: float | None = None
     ) -> T | None:
         """Wait for something; gives it, or None if it did not come in time, for the check to judge."""
         try:
-            return await until(condition, what=what, timeout=timeout or self.timeouts.observed)
+            found: T | None = await until(cast(Any, condition), what=what, timeout=timeout or self.timeouts.observed)
         except DeadlineExceeded:
             return None
+        return found
 
     def record_exchange(self, name: str, exchange: Exchange, line: LogLine | None = None) -> None:
         """Keep a call, its answer and, if looked up, what the security server wrote about it."""

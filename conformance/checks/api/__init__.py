@@ -1,0 +1,1 @@
+"""The building block by its own contract, through the mesh."""
