@@ -1,0 +1,48 @@
+"""Callers who speak another protocol at the door: no TLS at all, or one of yesterday."""
+
+from __future__ import annotations
+
+from ssl import TLSVersion
+
+from conformance.checks.catalogue import check
+from conformance.checks.mtls.refusal import EVIDENCE, INCONCLUSIVE, Refusal, fails, judge_refusal
+from conformance.probe import Feature, Probe
+
+
+@check(
+    id="MTLS-007",
+    title="A request in plaintext on a port for mutual TLS is not answered",
+    proves=["MTLS-R9"],
+    needs=[Feature.MTLS],
+    evidence=EVIDENCE,
+    fails=fails("A caller that speaks plaintext", "what arrives is HTTP where a TLS handshake should begin"),
+    inconclusive=INCONCLUSIVE,
+)
+async def refuses_plaintext(probe: Probe) -> None:
+    """A port that answers both with and without TLS protects nobody: whoever strips the encryption goes unnoticed.
+
+    A client connects to the subject's security server and sends an HTTP request without any handshake (GovStack
+    CFR security requirement 1). No answer may come, not even an error page; Envoy counts `connection_error` and its
+    access log says `HTTP_REQUEST`. A member of the mesh is served before and afterwards.
+    """
+    await judge_refusal(probe, probe.introduce_in_plaintext, Refusal("connection_error", "HTTP REQUEST"))
+
+
+@check(
+    id="MTLS-008",
+    title="A handshake below TLS 1.3 is refused",
+    proves=["MTLS-R10"],
+    needs=[Feature.MTLS],
+    evidence=EVIDENCE,
+    fails=fails("A caller that offers TLS 1.2 at most", "it speaks no version of TLS below 1.3"),
+    inconclusive=INCONCLUSIVE,
+)
+async def refuses_old_tls(probe: Probe) -> None:
+    """TLS 1.3 removed what was broken in the versions before it; a server that still speaks those can be talked down.
+
+    A client with a member's good certificate offers TLS 1.2 at most (RFC 8446 section 4.2.1; GovStack CFR security
+    requirement 1). The server answers `protocol_version` (RFC 8446 section 6.2); Envoy counts `connection_error`
+    and its access log says `UNSUPPORTED_PROTOCOL`. The same member is served over TLS 1.3 before and afterwards.
+    """
+    refusal = Refusal("connection_error", "UNSUPPORTED PROTOCOL")
+    await judge_refusal(probe, lambda: probe.introduce(newest_tls=TLSVersion.TLSv1_2), refusal)

@@ -1,0 +1,110 @@
+"""Upstreams at the other end: the caller's security server entrusts a call only to the one that it was sent to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from conformance.checks.catalogue import check
+from conformance.probe import CALLER, CredentialKind, EvidenceKind, Feature, Probe
+
+HONEST = "/honest"
+IMPOSTERS = {
+    CredentialKind.STRANGER: "wrong identity",
+    CredentialKind.UNKNOWN_AUTHORITY: "unknown authority",
+    CredentialKind.EXPIRED: "expired certificate",
+}
+
+
+@dataclass(frozen=True)
+class Encounter:
+    """What became of one call that was led to an imposter."""
+
+    who: str
+    status: int | None
+    entrusted: int
+    reason: str
+    statistics: dict[str, int]
+
+    def to_json(self) -> dict[str, Any]:
+        """As evidence."""
+        return {
+            "status": self.status,
+            "bytes_entrusted": self.entrusted,
+            "upstream_failure": self.reason,
+            "statistics": self.statistics,
+        }
+
+    def refused_for(self, counter: str, reason: str) -> bool:
+        """The caller's security server says this, and counts nothing else."""
+        return reason in self.reason and self.statistics == {counter: 1}
+
+
+async def meet(probe: Probe, kind: CredentialKind) -> Encounter:
+    """Call a service whose security server is an imposter."""
+    service = f"imposter-{kind}"
+    async with probe.imposter(kind, service) as imposter:
+        exchange = await probe.call(service=service)
+        line = await probe.line(exchange, CALLER)
+        prefix = f"cluster.peer-{service}.ssl."
+        failures = await probe.statistics(rf"^{prefix}(handshake|connection_error|fail_.*)$", CALLER)
+        return Encounter(
+            who=IMPOSTERS[kind],
+            status=exchange.status,
+            entrusted=imposter.bytes_entrusted,
+            reason=str(line.get("upstream_failure") if line else "").replace("_", " "),
+            statistics={name.removeprefix(prefix): value for name, value in failures.items() if value},
+        )
+
+
+@check(
+    id="MTLS-009",
+    title="The caller's security server sends nothing to an upstream that cannot prove who it is",
+    proves=["MTLS-R14", "MTLS-R15", "MTLS-R16"],
+    needs=[Feature.MTLS],
+    evidence=["honest upstream", *IMPOSTERS.values()],
+    fails={
+        "call-entrusted": "Not a byte of a call reaches an upstream that has not proved the expected identity.",
+        "wrong-reason": "The caller's security server refuses each upstream for what is wrong with its certificate, "
+        "and says so in its access log and statistics.",
+        "wrong-status": "The calling application is told 503 when the upstream was refused.",
+    },
+    inconclusive={
+        "honest-upstream-not-reached": "A call to the witness behind an honest security server is answered.",
+        "honest-upstream-not-reached-afterwards": "The same call is still answered after the imposters were refused.",
+    },
+)
+async def refuses_imposters_upstream(probe: Probe) -> None:
+    """Who can answer in somebody's place reads every call to him; so the caller's side must ask for proof, too.
+
+    The calling application calls three services whose address leads to an imposter: a TLS server whose certificate
+    names somebody else (SPIFFE X.509-SVID section 5), was signed by an unknown authority with the right names (RFC 5280
+    section 6.1), or expired an hour ago (RFC 5280 section 4.1.2.5). The imposter counts the bytes that it is
+    entrusted with. Envoy counts `fail_verify_san` or `fail_verify_error` (Envoy documentation: "TLS"). The witness
+    answers before and afterwards.
+    """
+    honest = await probe.call(HONEST)
+    probe.record_exchange("honest upstream", honest)
+    probe.require("honest-upstream-not-reached", honest.status == 200, seen=honest.summary)
+
+    met = {kind: await meet(probe, kind) for kind in IMPOSTERS}
+    for encounter in met.values():
+        probe.record(encounter.who, EvidenceKind.HANDSHAKE, encounter.to_json())
+    for encounter in met.values():
+        seen = f"{encounter.entrusted} bytes were sent to the upstream with {encounter.who}"
+        probe.expect("call-entrusted", encounter.entrusted == 0, seen=seen)
+
+    again = await probe.call(HONEST)
+    probe.require("honest-upstream-not-reached-afterwards", again.status == 200, seen=again.summary)
+
+    reasons = {
+        CredentialKind.STRANGER: ("fail_verify_san", f"certificate SANs are [{probe.stranger}"),
+        CredentialKind.UNKNOWN_AUTHORITY: ("fail_verify_error", "unable to get local issuer certificate"),
+        CredentialKind.EXPIRED: ("fail_verify_error", "certificate has expired"),
+    }
+    for kind, (counter, reason) in reasons.items():
+        seen = f"{met[kind].who}: access log: {met[kind].reason or 'nothing'}; statistics: {met[kind].statistics}"
+        probe.expect("wrong-reason", met[kind].refused_for(counter, reason), seen=seen)
+    for encounter in met.values():
+        seen = f"answered {encounter.status} for the upstream with {encounter.who}"
+        probe.expect("wrong-status", encounter.status == 503, seen=seen)
