@@ -390,10 +390,11 @@ class Mesh:
         return versions
 
     async def _restart(self, member: Member) -> None:
-        """Start a security server again; its peers are told its new address."""
-        await member.running.stop()
+        """Another one takes a security server's place; its peers are told the new address."""
+        predecessor = member.running
         await self._start_server(member)
         await self.push_all()
+        await predecessor.stop()
 
     def _view(self, member: Member) -> SecurityServerView:
         return SecurityServerView(
