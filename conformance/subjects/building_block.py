@@ -18,11 +18,13 @@ from urllib.parse import urlsplit
 from conformance.model.errors import DeadlineExceeded, EnvironmentFault, SubjectFault, UsageError
 from conformance.subjects.placeholders import substitute
 from conformance.subjects.readiness import Attempt, attempt
+from conformance.system.containers import Container, ContainerSpec
 from conformance.system.deadlines import until, while_running
+from conformance.system.engine import find_image
 from conformance.system.guard import Guard
 from conformance.system.processes import ChildProcess
 
-__all__ = ["CommandSubject", "RunningSubject", "SubjectSpec", "UrlSubject", "start_subject"]
+__all__ = ["CommandSubject", "ImageSubject", "RunningSubject", "SubjectSpec", "UrlSubject", "start_subject"]
 
 LOOPBACK = "127.0.0.1"
 LONGEST_ATTEMPT_S = 2.0
@@ -53,7 +55,21 @@ class CommandSubject:
     ready: str | None = None
 
 
-SubjectSpec = UrlSubject | CommandSubject
+@dataclass(frozen=True)
+class ImageSubject:
+    """A building block that is started as a container; `{port}` in its command and environment is the port inside."""
+
+    name: str
+    image: str
+    port: int
+    """The port that it listens on inside of the container, on all of the container's interfaces."""
+    command: tuple[str, ...] = ()
+    """Replaces the image's own command if not empty."""
+    environment: Mapping[str, str] = field(default_factory=dict)
+    ready: str | None = None
+
+
+SubjectSpec = UrlSubject | CommandSubject | ImageSubject
 
 
 class _Program(Protocol):
@@ -111,12 +127,15 @@ async def start_subject(
     Raises:
         UsageError: the description is wrong: an unknown placeholder, a malformed URL, a program that does not exist.
         SubjectFault: it exited, or was not ready in time; says what was seen last.
+        EnvironmentFault: no container engine answers, or the image cannot be fetched or started.
 
     """
     if isinstance(spec, UrlSubject):
         subject = _at_url(spec)
-    else:
+    elif isinstance(spec, CommandSubject):
         subject = await _from_command(spec, values, guard)
+    else:
+        subject = await _from_image(spec, values, guard)
     try:
         await _until_ready(subject, spec.ready, ready_timeout)
     except BaseException:
@@ -169,6 +188,20 @@ async def _from_command(spec: CommandSubject, values: Mapping[str, object], guar
             problem.what, where=problem.where, next_step=f"mend `command:` in the run file; {problem.next_step}"
         ) from problem
     return RunningSubject(spec.name, "http", (LOOPBACK, port), program)
+
+
+async def _from_image(spec: ImageSubject, values: Mapping[str, object], guard: Guard) -> RunningSubject:
+    known = {**values, "port": spec.port}
+    command = tuple(substitute(spec.command, known))
+    environment = {name: substitute([value], known)[0] for name, value in spec.environment.items()}
+    await find_image(spec.image, pull=True)
+    container = await Container.start(
+        ContainerSpec(spec.image, command=command, environment=environment, port=spec.port),
+        name=f"building block {spec.name}",
+        guard=guard,
+    )
+    # Without a port it has ended already, and the wait for readiness tells how.
+    return RunningSubject(spec.name, "http", (LOOPBACK, container.published_port() or 0), container)
 
 
 def _free_port() -> int:

@@ -1,9 +1,7 @@
-"""Containers of a run: the same promises as for child processes (output kept, death noticed at once, always
-removed).
+"""Containers of a run: the same promises as for child processes (output kept, death noticed at once, always removed).
 
-Every container carries the label `meshmark.run=<id>` by which the guard removes it should the runner die. The engine
-is the local one: its containers share folders and loopback with the runner. The Docker libraries are loaded when
-first needed.
+Every container carries the label `meshmark.run=<id>` by which the guard removes it should the runner die. The Docker
+libraries are loaded when first needed.
 """
 
 from __future__ import annotations
@@ -11,34 +9,25 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from conformance.model.errors import EnvironmentFault
+from conformance.system.engine import engine_address
 from conformance.system.guard import Guard
 
 if TYPE_CHECKING:
     from docker.models.containers import Container as DockerObject
     from testcontainers.core.container import DockerContainer
 
-__all__ = ["Container", "ContainerImage", "ContainerSpec", "connect_engine", "find_image"]
+__all__ = ["Container", "ContainerSpec"]
 
 KEPT_LINES = 200
-LOCAL_ENGINE = "http+docker://localhost"
 LOOPBACK = "127.0.0.1"
-
-
-@dataclass(frozen=True)
-class ContainerImage:
-    """An image that the engine has."""
-
-    name: str
-    digest: str
-    """The image id, `sha256:...`."""
-    labels: Mapping[str, str]
 
 
 @dataclass(frozen=True)
@@ -61,43 +50,12 @@ class ContainerSpec:
     """Read-only root file system, no capabilities, no way to gain privileges."""
 
 
-def connect_engine() -> Any:  # noqa: ANN401 -- docker.DockerClient, which has no types
-    """A connection to the local container engine. Blocks; the caller closes it.
-
-    Raises:
-        EnvironmentFault: no engine answers, or it is not the local one.
-
-    """
-    client = _connect().client
-    if client.api.base_url != LOCAL_ENGINE:
-        client.close()
-        raise EnvironmentFault(
-            "the container engine is not on this machine: folders and loopback cannot be shared with it",
-            next_step="unset DOCKER_HOST or choose another `docker context`, or use --runtime process",
-        )
-    return client
-
-
-async def find_image(name: str, *, pull: bool = False) -> ContainerImage | None:
-    """The image as the engine has it, None if it has none.
-
-    Args:
-        name: repository and tag.
-        pull: fetch it from its registry if the engine does not have it.
-
-    Raises:
-        EnvironmentFault: no engine answers, or the image cannot be fetched.
-
-    """
-    return await asyncio.to_thread(_find_image, name, pull)
-
-
 class Container:
     """A running container; stands in for a `ChildProcess` wherever a program is expected."""
 
-    def __init__(self, wrapped: DockerContainer, name: str, guard: Guard) -> None:
+    def __init__(self, wrapped: DockerContainer, name: str, release: Callable[[], None]) -> None:
         self.name = name
-        self._guard = guard
+        self._release = release
         self._wrapped = wrapped
         self._docker: DockerObject = wrapped.get_wrapped_container()
         self._removed = False
@@ -121,19 +79,21 @@ class Container:
             EnvironmentFault: no engine answers, or it refuses the container.
 
         """
-        guard.protect("containers", guard.label)
+        leftovers = f"{guard.label} {engine_address()}"
+        guard.protect("containers", leftovers)
+        release = partial(guard.release, "containers", leftovers)
         starting = asyncio.ensure_future(asyncio.to_thread(_start, spec, name, guard.label))
         try:
-            return cls(await asyncio.shield(starting), name, guard)
+            return cls(await asyncio.shield(starting), name, release)
         except asyncio.CancelledError:
             # The thread cannot be stopped half-way: let it finish, then take back what it has made.
             await asyncio.wait({starting})
             if not starting.exception():
                 await asyncio.to_thread(_remove, starting.result())
-            guard.release("containers", guard.label)
+            release()
             raise
         except EnvironmentFault:
-            guard.release("containers", guard.label)
+            release()
             raise
 
     @property
@@ -151,12 +111,12 @@ class Container:
         """Whether the container still runs."""
         return not self.exited.done()
 
-    def published_port(self) -> int:
-        """The port of 127.0.0.1 behind which `ContainerSpec.port` is found."""
+    def published_port(self) -> int | None:
+        """The port of 127.0.0.1 behind which `ContainerSpec.port` is found; None if the container ended at once."""
         bindings = [
             entry for entries in self._docker.attrs["NetworkSettings"]["Ports"].values() for entry in entries or []
         ]
-        return int(bindings[0]["HostPort"])
+        return int(bindings[0]["HostPort"]) if bindings else None
 
     def tail(self, lines: int = 20) -> str:
         """The last lines that it printed to either output."""
@@ -177,7 +137,7 @@ class Container:
         if not self._removed:
             self._removed = True
             await asyncio.to_thread(_remove, self._wrapped)
-            self._guard.release("containers", self._guard.label)
+            self._release()
         return code
 
     async def _wait(self) -> int:
@@ -216,49 +176,11 @@ class Container:
             self._code.set_result(128 - code if code > 128 else code)
 
 
-def _connect() -> Any:  # noqa: ANN401 -- testcontainers' DockerClient
-    from docker.errors import DockerException  # noqa: PLC0415
-    from testcontainers.core.docker_client import DockerClient  # noqa: PLC0415
-
-    try:
-        return DockerClient()
-    except DockerException as problem:
-        raise EnvironmentFault(
-            "no container engine answers",
-            detail=str(problem),
-            next_step="install and start Docker and see that this user may use its socket, or use --runtime process",
-        ) from problem
-
-
-def _find_image(name: str, pull: bool) -> ContainerImage | None:
-    from docker.errors import APIError, ImageNotFound  # noqa: PLC0415
-
-    engine = connect_engine()
-    try:
-        try:
-            image = engine.images.get(name)
-        except ImageNotFound:
-            if not pull:
-                return None
-            # Without a tag, all tags would be fetched.
-            image = engine.images.pull(name if ":" in name.rpartition("/")[2] or "@" in name else f"{name}:latest")
-        return ContainerImage(name, image.id, dict(image.labels))
-    except APIError as problem:
-        raise EnvironmentFault(
-            f"the image is not on this machine and cannot be fetched: {problem.explanation}",
-            where=name,
-            next_step="check the name and the registry, or load it: docker load, docker pull",
-        ) from problem
-    finally:
-        engine.close()
-
-
 def _start(spec: ContainerSpec, name: str, label: str) -> DockerContainer:
     from docker.errors import APIError  # noqa: PLC0415
     from testcontainers.core.config import testcontainers_config  # noqa: PLC0415
     from testcontainers.core.container import DockerContainer  # noqa: PLC0415
 
-    connect_engine().close()
     # Its own cleaner is a container that would have to be fetched; the guard does that work.
     testcontainers_config.ryuk_disabled = True
     wrapped = DockerContainer(spec.image, env=dict(spec.environment))

@@ -1,6 +1,4 @@
-"""The helper process of `guard`: standard library only, so that it starts fast and depends on nothing that may be
-broken.
-"""
+"""The helper process of `guard`: standard library only, so that it starts fast and depends on next to nothing."""
 
 from __future__ import annotations
 
@@ -10,47 +8,58 @@ import signal
 import sys
 import time
 from contextlib import suppress
+from pathlib import Path
 
 LAST_BREATH_S = 1.0
+SWEEPS = 50
+BETWEEN_SWEEPS_S = 0.02
 
 
 def _end_group(group: str) -> None:
-    try:
+    with suppress(ProcessLookupError, PermissionError):
         os.killpg(int(group), signal.SIGKILL)
-    except (ProcessLookupError, PermissionError):
-        return
 
 
 def _delete_folder(folder: str) -> None:
     shutil.rmtree(folder, ignore_errors=True)
 
 
-def _remove_containers(label: str) -> None:
+def _remove_containers(label_and_engine: str) -> None:
     import docker  # noqa: PLC0415 -- only when containers are left over
 
-    client = docker.from_env()
-    # Twice: what the runner asked for with its last breath appears a moment later.
-    for pause_s in (0.0, LAST_BREATH_S):
-        time.sleep(pause_s)
-        for container in client.containers.list(all=True, filters={"label": label}, ignore_removed=True):
-            with suppress(docker.errors.NotFound):
-                container.remove(force=True, v=True)
+    label, engine = label_and_engine.split(" ")
+    client = docker.DockerClient(base_url=engine)
+    for container in client.containers.list(all=True, filters={"label": label}, ignore_removed=True):
+        with suppress(docker.errors.NotFound):
+            container.remove(force=True, v=True)
+
+
+def _end_marked(marker: bytes) -> None:
+    """End every process that has `marker` in its environment, and those that it starts meanwhile."""
+    for _ in range(SWEEPS):
+        marked = [pid for pid in map(int, filter(str.isdecimal, os.listdir("/proc"))) if _has(pid, marker)]  # noqa: PTH208
+        if not marked:
+            return
+        for pid in marked:
+            with suppress(ProcessLookupError, PermissionError):
+                os.kill(pid, signal.SIGKILL)
+        time.sleep(BETWEEN_SWEEPS_S)
+
+
+def _has(pid: int, marker: bytes) -> bool:
+    try:
+        return marker in Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+    except OSError:
+        # Gone, or somebody else's.
+        return False
 
 
 CLEAN_UP = {"group": _end_group, "containers": _remove_containers, "folder": _delete_folder}
 
 
-def main() -> None:
-    """Remember what is protected until the runner's end of the pipe closes; then clean up, folders last."""
-    for ignored in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(ignored, signal.SIG_IGN)
-    left: dict[str, set[str]] = {kind: set() for kind in CLEAN_UP}
-    for line in sys.stdin:
-        verb, kind, what = line.rstrip("\n").split(" ", 2)
-        if verb == "protect":
-            left[kind].add(what)
-        else:
-            left[kind].discard(what)
+def _clean_up(left: dict[str, set[str]], marker: bytes) -> None:
+    """Processes first, folders last."""
+    _end_marked(marker)
     for kind, clean_up in CLEAN_UP.items():
         for what in left[kind]:
             try:
@@ -59,5 +68,27 @@ def main() -> None:
                 sys.stderr.write(f"guard: {kind} {what}: {problem}\n")
 
 
+def main(marker: bytes) -> None:
+    """Remember what is protected until the runner's end of the pipe closes; then clean up."""
+    for ignored in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(ignored, signal.SIG_IGN)
+    left: dict[str, set[str]] = {kind: set() for kind in CLEAN_UP}
+    farewell = False
+    for line in sys.stdin:
+        verb, _, rest = line.rstrip("\n").partition(" ")
+        kind, _, what = rest.partition(" ")
+        if verb == "protect":
+            left[kind].add(what)
+        elif verb == "release":
+            left[kind].discard(what)
+        else:
+            farewell = True
+    _clean_up(left, marker)
+    if not farewell:
+        # What the runner asked for with its last breath, a program or a container, appears a moment later.
+        time.sleep(LAST_BREATH_S)
+        _clean_up(left, marker)
+
+
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1].encode())

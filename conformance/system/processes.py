@@ -64,7 +64,7 @@ class ChildProcess:
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=write_end,
                 stderr=write_end,
-                env=dict(environment) if environment is not None else None,
+                env={**(os.environ if environment is None else environment), **guard.marker},
                 cwd=folder,
                 start_new_session=True,
             )

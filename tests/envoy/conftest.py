@@ -14,7 +14,7 @@ from conformance.envoy.image import build_image
 from conformance.envoy.process import ProcessRuntime
 from conformance.envoy.runtime import Runtime
 from conformance.model.errors import EnvironmentFault
-from conformance.system.containers import ContainerImage, connect_engine
+from conformance.system.engine import ContainerImage, connect_engine
 from conformance.system.folders import PrivateFolder
 from conformance.system.guard import Guard
 
