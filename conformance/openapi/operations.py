@@ -18,6 +18,8 @@ __all__ = ["Operation", "Parameter", "RequestBody", "read_operations"]
 METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
 SAFE_METHODS = {"GET", "HEAD", "OPTIONS", "TRACE"}
 PARAMETER_PLACES = {"path", "query", "header", "cookie"}
+# RFC 9110, section 5.6.2: what the name of a header, or of a cookie, may be made of.
+TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 # OpenAPI 3.0.3, Parameter Object: header parameters with these names are to be ignored.
 HEADERS_DECLARED_ELSEWHERE = {"accept", "content-type", "authorization"}
 
@@ -116,9 +118,12 @@ def _obstacle(path: str, nodes: list[Any], body: dict[str, Any], path_names: set
     for node in nodes:
         if UNRESOLVED in _mapping(node):
             return f"a parameter is the reference `{node[UNRESOLVED]}`, which is not resolved"
-        if _parameter(node) is None:
+        parameter = _parameter(node)
+        if parameter is None:
             place = _mapping(node).get("in")
             return f"a parameter cannot be read: its `in` is `{place}`" if place else "a parameter cannot be read"
+        if parameter.required and parameter.place in {"header", "cookie"} and not TOKEN.fullmatch(parameter.name):
+            return f"the {parameter.place} parameter `{parameter.name}` has a name that HTTP does not allow"
     if UNRESOLVED in body:
         return f"the request body is the reference `{body[UNRESOLVED]}`, which is not resolved"
     undeclared = sorted(set(re.findall(r"\{([^{}]*)\}", path)) - path_names)

@@ -7,11 +7,19 @@ report a breach of a rule that nobody has read.
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import Any
+from typing import Any, NoReturn
 
 from conformance.openapi.bundle import UNRESOLVED, follow, unresolved_below
 
-__all__ = ["tool_document", "without_unresolved_parameters"]
+__all__ = ["NOTHING_IS_FETCHED", "tool_document", "without_unresolved_parameters"]
+
+
+def _refuse(address: str) -> NoReturn:
+    raise ValueError(f"nothing is fetched: {address}")
+
+
+# The bundle leads nowhere outside; should it ever, the libraries' resolvers stop here instead of opening a connection.
+NOTHING_IS_FETCHED = dict.fromkeys(("", "file", "ftp", "http", "https"), _refuse)
 
 
 def tool_document(

@@ -10,10 +10,11 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import Any, TypeAlias
 
+from jsonschema_path import SchemaPath
 from openapi_spec_validator import OpenAPIV30SpecValidator, OpenAPIV31SpecValidator
 
 from conformance.openapi.bundle import UNRESOLVED, follow
-from conformance.openapi.tool_document import without_unresolved_parameters
+from conformance.openapi.tool_document import NOTHING_IS_FETCHED, without_unresolved_parameters
 
 __all__ = ["findings"]
 
@@ -39,7 +40,8 @@ def findings(document: dict[str, Any], openapi_version: str) -> Iterator[tuple[D
     duplicates = list(_duplicate_parameters(document))
     yield from duplicates
     try:
-        for error in islice(validator(without_unresolved_parameters(document)).iter_errors(), MOST_FINDINGS):
+        known = SchemaPath.from_dict(without_unresolved_parameters(document), handlers=NOTHING_IS_FETCHED)
+        for error in islice(validator(known).iter_errors(), MOST_FINDINGS):
             path = tuple(error.absolute_path) or _path_named_in(error.message, document)
             # A duplicate is reported above, with its place; an unresolved reference where it stands.
             if not (duplicates and "Duplicate parameter" in error.message) and not _is_unresolved(document, path):

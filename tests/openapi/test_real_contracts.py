@@ -34,7 +34,7 @@ def test_the_validity_of_a_real_contract_is_known(real_contract: dict[str, Any],
         pytest.skip("it does not load")
     contract = load_contract(path)
     errors = [problem for problem in contract.problems if problem.severity == "error"]
-    # Two documents pass the validator only because it never sees that a key is there twice.
-    duplicates = any("stands already" in problem.message for problem in errors)
-    assert contract.is_valid == (real_contract["valid_openapi"] and not duplicates)
+    # Some pass a validator: it never sees that a key is there twice, nor asks whether a name can be that of a header.
+    ours = any("stands already" in error.message or "HTTP does not allow" in error.message for error in errors)
+    assert contract.is_valid == (real_contract["valid_openapi"] and not ours)
     assert all(problem.location.startswith(f"{path}:") for problem in errors)
