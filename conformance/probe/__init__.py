@@ -18,6 +18,8 @@ from conformance.probe.exchange import Exchange, KeptConnection
 from conformance.probe.execution import Execution
 from conformance.probe.introduction import Introduction
 from conformance.probe.probe import Life, Probe, SubjectFacts
+from conformance.probe.traffic import SteadyTraffic, WatchedCall
+from conformance.probe.updates import Updates
 
 __all__ = [
     "BYSTANDER",
@@ -43,7 +45,10 @@ __all__ = [
     "Propagation",
     "RetryPolicy",
     "Route",
+    "SteadyTraffic",
     "SubjectFacts",
+    "Updates",
+    "WatchedCall",
     "WitnessEndpoint",
     "refusing_address",
 ]

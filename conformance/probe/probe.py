@@ -27,6 +27,7 @@ from conformance.probe.exchange import Exchange, KeptConnection, new_nonce
 from conformance.probe.introduction import Introduction, introduce, introduce_in_plaintext
 from conformance.probe.judgement import Judgement
 from conformance.probe.traffic import SteadyTraffic
+from conformance.probe.updates import COUNTED_UPDATES, Updates
 from conformance.system.deadlines import until
 
 __all__ = ["Life", "Probe", "SubjectFacts"]
@@ -220,6 +221,10 @@ class Probe:
         """Put a changed policy in force and wait until the security servers concerned have acknowledged it."""
         return await self._mesh.apply(policy)
 
+    def announce(self, policy: ServicePolicy) -> None:
+        """Tell the control plane about a changed policy and wait for nobody."""
+        self._mesh.announce(policy)
+
     async def put_in_force(self, policy: ServicePolicy) -> bool:
         """Apply a changed policy and wait until it decides about calls on both sides; false if it never does.
 
@@ -240,19 +245,47 @@ class Probe:
         )
 
     async def first_decided_by(
-        self, policy: ServicePolicy, attempt: Callable[[], Awaitable[Exchange]]
+        self, policy: ServicePolicy, attempt: Callable[[], Awaitable[Exchange]], *, at: str | None = None
     ) -> tuple[Exchange, LogLine] | None:
-        """Repeat a call until the subject's security server says that this version of the policy decided about it.
+        """Repeat a call until a security server (the subject's, or `at`) says that this version of the policy decided it.
 
         Gives that first call and its access-log line, or None if the policy never came in force within the time.
         """
 
         async def decided() -> tuple[Exchange, LogLine] | None:
             exchange = await attempt()
-            line = await self.line(exchange)
+            line = await self.line(exchange, at)
             return (exchange, line) if line and line.get("policy") == policy.version else None
 
         return await self.eventually(decided, what=f"policy {policy.version} decides", timeout=self.timeouts.enforced)
+
+    # ------------------------------------------------------------------ the control plane
+
+    @asynccontextmanager
+    async def control_plane_down(self, *, successor: bool = False) -> AsyncIterator[None]:
+        """Until the end of the block the control plane is down, and every security server has noticed.
+
+        Afterwards it is back, or a successor with an empty memory has taken over; every security server has found it and
+        has acknowledged whatever it was sent.
+        """
+        await self._mesh.stop_control_plane()
+        try:
+            what = "every security server has lost its control plane"
+            await until(self._cut_off, what=what, timeout=self.timeouts.observed)
+            yield
+        finally:
+            await (self._mesh.replace_control_plane() if successor else self._mesh.start_control_plane())
+        await self._mesh.reunion()
+
+    async def updates(self, server: str) -> Updates:
+        """The configuration that a security server was sent and has taken over so far."""
+        admin = self._mesh.members[server].running.admin
+        sent = self._mesh.control_plane.status(server).types
+        return Updates(
+            sent={f"sent {kind}": status.responses for kind, status in sent.items()},
+            taken_over=await admin.stats(COUNTED_UPDATES),
+            versions=await admin.text_readouts(r"\.version_text$"),
+        )
 
     # ------------------------------------------------------------------ the subject by its contract
 
@@ -362,6 +395,10 @@ class Probe:
         if server not in self._logs:
             self._logs[server] = AccessLog(self._mesh.members[server].running.access_log)
         return self._logs[server]
+
+    async def _cut_off(self) -> bool:
+        states = [await self.statistics(r"^control_plane\.connected_state$", server) for server in self.mesh_members]
+        return not any(connected for state in states for connected in state.values())
 
     async def _handshakes(self) -> int:
         return (await self.statistics(r"^listener\.inbound\.ssl\.handshake$")).get("listener.inbound.ssl.handshake", 0)
