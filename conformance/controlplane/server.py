@@ -36,7 +36,21 @@ Context = grpc.aio.ServicerContext[DynamicMessage, bytes]
 
 SERVICE = "envoy.service.discovery.v3.AggregatedDiscoveryService"
 DISCOVERY = "envoy.service.discovery.v3."
-LARGEST_REQUEST = 64 * 1024 * 1024  # A delta client that knows 100,000 resources names them all when it reconnects.
+OPTIONS = (
+    # Two control planes on one port would share the proxies between them.
+    ("grpc.so_reuseport", 0),
+    # A delta client that knows 100,000 resources names them all when it reconnects.
+    ("grpc.max_receive_message_length", 64 * 1024 * 1024),
+    # Thousands of proxies may come back within a second. By default gRPC throws streams away that wait behind 1,000
+    # others or for 30 s; their proxies try again at once, and so it goes on.
+    ("grpc.server.max_pending_requests", 100_000),
+    ("grpc.server.max_pending_requests_hard_limit", 100_000),
+    ("grpc.server_max_unrequested_time_in_server", 600),
+    ("grpc.server_handshake_timeout_ms", 600_000),
+    # A proxy whose machine vanished never says goodbye.
+    ("grpc.keepalive_time_ms", 30_000),
+    ("grpc.keepalive_timeout_ms", 10_000),
+)
 
 
 @dataclass(frozen=True)
@@ -89,9 +103,7 @@ class ControlPlane:
         """
         if self._server is not None:
             raise SuiteFault("the control plane runs already", next_step="stop it before starting it again")
-        server = grpc.aio.server(
-            options=[("grpc.so_reuseport", 0), ("grpc.max_receive_message_length", LARGEST_REQUEST)]
-        )
+        server = grpc.aio.server(options=OPTIONS)
         server.add_generic_rpc_handlers((self._handlers(),))
         try:
             port = listen.bind(server)
@@ -127,10 +139,9 @@ class ControlPlane:
             InvalidResource: one of them is malformed. Nothing was changed then.
 
         """
-        node = self._node(node_id)
-        changed = {(kind, name) for kind, named in resources.items() for name in named}
-        present = {(kind, name) for kind, named in node.snapshot.resources.items() for name in named}
-        return self.update(node_id, {key: resources[key[0]][key[1]] for key in changed}, present - changed)
+        wanted = {(kind, name): fields for kind, named in resources.items() for name, fields in named.items()}
+        present = self._seen(node_id).snapshot.resources
+        return self.update(node_id, wanted, {(kind, name) for kind, named in present.items() for name in named})
 
     def update(
         self,
@@ -138,13 +149,15 @@ class ControlPlane:
         changed: Mapping[tuple[ResourceType, str], Mapping[str, Any]],
         removed: Collection[tuple[ResourceType, str]] = (),
     ) -> AppliedVersion:
-        """Set some resources of a node and remove some; the cost follows the change. All or nothing.
+        """Set some resources of a node and remove some, unless they are set; the cost follows the change.
 
         Raises:
             InvalidResource: one of them is malformed. Nothing was changed then.
 
         """
-        change = Change({key: encode(*key, fields) for key, fields in changed.items()}, frozenset(removed))
+        change = Change(
+            {key: encode(*key, fields) for key, fields in changed.items()}, frozenset(removed) - changed.keys()
+        )
         node = self._node(node_id)
         applied = AppliedVersion(node_id, {}, {})
         for each in self._behaviour.receive(node_id, change, running=self.running):
@@ -156,7 +169,7 @@ class ControlPlane:
 
     def forget(self, node_id: str) -> None:
         """The node is no more: it has no resources. Should it be connected, it is told nothing."""
-        node = self._node(node_id)
+        node = self._seen(node_id)
         node.forget()
         self._drop_if_unused(node)
 
@@ -194,11 +207,11 @@ class ControlPlane:
 
     def status(self, node_id: str) -> NodeStatus:
         """What the node was sent and what it said, up to now."""
-        return self._node(node_id).status()
+        return self._seen(node_id).status()
 
     def history(self, node_id: str) -> tuple[Event, ...]:
         """The last events of the node, oldest first."""
-        return tuple(self._node(node_id).history)
+        return tuple(self._seen(node_id).history)
 
     @property
     def node_ids(self) -> Collection[str]:
@@ -213,9 +226,11 @@ class ControlPlane:
         return not node.missing_of(version)
 
     def _node(self, node_id: str) -> Node:
-        if node_id not in self._nodes:
-            self._nodes[node_id] = Node(node_id, Snapshot.empty(self._epoch))
-        return self._nodes[node_id]
+        return self._nodes.setdefault(node_id, self._seen(node_id))
+
+    def _seen(self, node_id: str) -> Node:
+        """The node, or how an unknown one looks; looking does not make it known."""
+        return self._nodes.get(node_id) or Node(node_id, Snapshot.empty(self._epoch))
 
     # -- transport -----------------------------------------------------------------------------------------------------
 

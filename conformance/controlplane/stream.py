@@ -80,6 +80,7 @@ class Stream:
         first = subscription is None
         if subscription is None:
             subscription = self.subscriptions[kind] = Subscription(kind, self._dialect)
+        departed = self._node.departed(kind) if first else {}
         available = self._node.snapshot.resources[kind] if self._node.known else None
         if self._dialect is Dialect.DELTA:
             self._note_answer(kind, subscription, request)
@@ -95,8 +96,8 @@ class Stream:
             self._note_answer(kind, subscription, request)
             current = self._node.snapshot.versions[kind]
             up_to_date = first and request.version_info == str(current)
-            if first and request.version_info and not up_to_date:
-                subscription.inherit(self._node.departed(kind))
+            if request.version_info and not up_to_date:
+                subscription.inherit(departed)
             subscription.ask(request.resource_names, available, current if up_to_date else None)
         self.wake()
 
@@ -138,7 +139,7 @@ class Stream:
         """Wait until a response is due, and return it encoded; None: the client has ended the stream."""
         while not self._over:
             self._awake.clear()
-            response = self._due_response() if self._node.known else None
+            response = self.due_response()
             if response is not None:
                 return response
             self._set_alarm()
@@ -166,7 +167,10 @@ class Stream:
             self._alarm.cancel()
             self._alarm = None
 
-    def _due_response(self) -> bytes | None:
+    def due_response(self) -> bytes | None:
+        """The response that is due now, encoded; None: nothing is."""
+        if not self._node.known:
+            return None
         now = time.monotonic()
         for kind in SENDING_ORDER:
             subscription = self.subscriptions.get(kind)
