@@ -12,6 +12,7 @@ from conformance.model.policy import (
 )
 from conformance.model.requirements import Feature
 from conformance.model.verdict import EvidenceKind
+from conformance.probe.access_log import LogLine
 from conformance.probe.contract_work import Exercised
 from conformance.probe.credentials import CredentialKind
 from conformance.probe.exchange import Exchange, KeptConnection
@@ -38,6 +39,7 @@ __all__ = [
     "Introduction",
     "KeptConnection",
     "Life",
+    "LogLine",
     "OutlierDetection",
     "PathMatch",
     "PathMatchKind",

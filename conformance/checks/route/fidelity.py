@@ -111,8 +111,8 @@ def described(first: str | int, headers: Iterable[tuple[str, str]], body: bytes)
 async def passes_messages_unmodified(probe: Probe) -> None:
     """Building blocks agree on messages, not on what a proxy makes of them; each must get what the other one wrote.
 
-    The witness keeps what arrives and answers with prepared statuses, headers and bodies. Compared are the values of all
-    headers but hop-by-hop ones (RFC 9110 section 7.6.1); headers that the mesh adds on the way take nothing from anybody.
+    The witness keeps what arrives and answers with prepared statuses, headers and bodies. Compared are the values of
+    all headers but hop-by-hop ones (RFC 9110 section 7.6.1); headers that the mesh adds take nothing from anybody.
     """
     plain = await probe.call()
     probe.record_exchange("plain call", plain, await probe.line(plain))

@@ -53,7 +53,7 @@ WAYS = (
     evidence=["routes", "paths shown to the building block"],
     fails={
         "service-prefix-kept": "The building block sees the path of its own contract, without the service's prefix.",
-        "prefix-route-misapplied": "A prefix route takes all calls below its path, and of no path that only begins alike.",
+        "prefix-route-misapplied": "A prefix route takes all calls below its path, and none that only begin alike.",
         "exact-route-misapplied": "An exact route takes calls of its very path, and of no longer or shorter one.",
         "method-route-misapplied": "A method route takes calls of its methods, and no others.",
         "less-specific-route-won": "Where several routes match, the most specific one takes the call.",
@@ -61,7 +61,7 @@ WAYS = (
     inconclusive={"policy-not-in-force": "Calls are decided by the policy with the routes under test."},
 )
 async def takes_the_most_specific_route(probe: Probe) -> None:
-    """Routes decide which code of a building block runs: a wrong one is a wrong answer, or a deed that nobody asked for.
+    """Routes decide which code of a building block runs: a wrong one is a wrong answer, or something nobody wanted.
 
     Each route under test rewrites the path in its own way, so the path that arrives at the witness tells which route
     was taken. (Envoy documentation, "HTTP routing".)

@@ -1,0 +1,1 @@
+"""Retries: a passing failure is overcome, and overcoming it does no harm."""
