@@ -38,7 +38,7 @@ class UrlSubject:
     url: str
     """Scheme, host and port; paths come from the contract."""
     ready: str | None = None
-    """Path that must be answered with a status below 500; without it an accepted connection is enough."""
+    """Path that must be answered with a status below 500; without it any answer to `GET /` is enough."""
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,9 @@
-"""Whether a subject is ready: its port accepts, and if a path was named, that path is answered with a status below 500.
+"""Whether a subject is ready: it answers. If a path was named, that path with a status below 500; else anything will
+do.
 
-A subject may be broken in any way, so each attempt is bounded in time and in bytes, and says exactly what it met.
+An accepted connection alone proves nothing: the port of a container is opened by the engine, long before the program
+inside listens. A subject may be broken in any way, so each attempt is bounded in time and in bytes, and says exactly
+what it met.
 """
 
 from __future__ import annotations
@@ -33,20 +36,18 @@ async def attempt(origin_url: str, host: str, port: int, path: str | None, timeo
         origin_url: scheme, host and port.
         host: where to connect to.
         port: likewise.
-        path: what to ask for, or None to be content with an accepted connection.
+        path: what must be answered with a status below 500, or None to be content with any answer to `GET /`.
         timeout: seconds for everything.
 
     """
     refused = await _connect(host, port, timeout)
     if refused:
         return Attempt(False, refused)
-    if path is None:
-        return Attempt(True, "accepts connections")
     try:
         async with asyncio.timeout(timeout):
-            return await _ask(origin_url, path, timeout)
+            return await _ask(origin_url, path or "/", any_answer=path is None, timeout=timeout)
     except TimeoutError:
-        return Attempt(False, f"accepts connections, but GET {path} had no complete answer within {timeout:g} s")
+        return Attempt(False, f"accepts connections, but GET {path or '/'} had no complete answer within {timeout:g} s")
 
 
 async def _connect(host: str, port: int, timeout: float) -> str | None:
@@ -61,12 +62,14 @@ async def _connect(host: str, port: int, timeout: float) -> str | None:
     return None
 
 
-async def _ask(origin_url: str, path: str, timeout: float) -> Attempt:
+async def _ask(origin_url: str, path: str, *, any_answer: bool, timeout: float) -> Attempt:
     # Inherited proxy settings would send a question about this machine to another one.
     async with httpx.AsyncClient(trust_env=False, verify=ssl.create_default_context(), timeout=timeout) as client:
         try:
             async with client.stream("GET", origin_url + path) as response:
                 asked = f"answers GET {path} with {response.status_code}"
+                if any_answer:
+                    return Attempt(True, asked)
                 size = 0
                 async for piece in response.aiter_raw():
                     size += len(piece)
@@ -77,7 +80,12 @@ async def _ask(origin_url: str, path: str, timeout: float) -> Attempt:
         except httpx.RemoteProtocolError as problem:
             if "disconnected" in str(problem):
                 return Attempt(False, f"accepts connections, but closes them without an answer to GET {path}")
-            return Attempt(False, f"answers GET {path} with something that is not HTTP/1.1 ({str(problem)[:SHOWN]})")
+            if "peer closed" in str(problem):
+                return Attempt(False, f"breaks off in the middle of its answer to GET {path}")
+            # Such as HTTP/2 without negotiation, which is a fair thing to speak.
+            return Attempt(
+                any_answer, f"answers GET {path} with something that is not HTTP/1.1 ({str(problem)[:SHOWN]})"
+            )
         except httpx.TransportError as problem:
             return Attempt(False, f"breaks off GET {path}: {type(problem).__name__} {str(problem)[:SHOWN]}".rstrip())
     return Attempt(response.status_code < 500, asked)
