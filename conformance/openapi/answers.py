@@ -164,7 +164,8 @@ def _converted(request: ExampleRequest, answer: Answer) -> tuple[_Request, _Resp
     from werkzeug.datastructures import Headers  # noqa: PLC0415
 
     path = request.path.partition("?")[0]
-    headers = Headers(list(answer.headers))
+    # RFC 9110, section 5.5: line ends in a value count as spaces.
+    headers = Headers([(name, re.sub(r"[\r\n]", " ", value)) for name, value in answer.headers])
     # Parameters such as the character set are none of the contract's business, and may be garbage.
     media_type = str(headers.get("content-type", "")).partition(";")[0].strip().lower()
     return (
