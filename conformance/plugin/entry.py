@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import pytest
 
 if TYPE_CHECKING:
+    from conformance.mesh import Mesh
+    from conformance.plugin.run import Run
     from conformance.plugin.session import MeshmarkSession
+    from conformance.probe import Probe
 
 RUN_FILE_SUFFIX = ".meshmark.yaml"
 
@@ -39,6 +44,48 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Col
 
     collector: pytest.Collector = RunFileCollector.from_parent(parent, path=file_path, session_of=session_of(parent.config))
     return collector
+
+
+@pytest.fixture(scope="session")
+def meshmark_run(request: pytest.FixtureRequest) -> Run:
+    """The run behind the fixtures `mesh` and `probe`: that of `--meshmark-run-file`, its mesh started."""
+    path = request.config.getoption("--meshmark-run-file")
+    if path is None:
+        pytest.fail("the fixtures `mesh` and `probe` need --meshmark-run-file FILE", pytrace=False)
+    run = session_of(request.config).open_run_for_own_tests(Path(path).resolve())
+    run.start()
+    return run
+
+
+@pytest.fixture(scope="session")
+def mesh(meshmark_run: Run) -> Mesh:
+    """The running mesh. It lives on a loop of its own: use it in `async def` tests that also take `probe`."""
+    return meshmark_run.start()
+
+
+@pytest.fixture
+def probe(meshmark_run: Run) -> Iterator[Probe]:
+    """A probe for one test; afterwards the mesh is put back. `async def` tests with a probe run on the mesh's loop."""
+    from conformance.plugin.own_tests import open_probe  # noqa: PLC0415
+
+    with open_probe(meshmark_run) as opened:
+        yield opened
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
+    """Run `async def` tests with a probe where the mesh lives, with pytest-asyncio or without."""
+    if "probe" not in pyfuncitem.fixturenames or "meshmark_run" not in pyfuncitem.funcargs:
+        return None
+    test = inspect.unwrap(pyfuncitem.obj)
+    if not inspect.iscoroutinefunction(test):
+        return None
+    names = inspect.signature(test).parameters
+    arguments = {name: value for name, value in pyfuncitem.funcargs.items() if name in names}
+    if pyfuncitem.instance is not None:
+        test = test.__get__(pyfuncitem.instance)
+    cast("Run", pyfuncitem.funcargs["meshmark_run"]).on_mesh_loop(test(**arguments))
+    return True
 
 
 def session_of(config: pytest.Config) -> MeshmarkSession:

@@ -6,14 +6,15 @@ import hashlib
 import json
 import platform
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from datetime import UTC, datetime
+from typing import Any, TypeVar
 
 import conformance
 from conformance.envoy.choose import choose_runtime
 from conformance.mesh import Applications, Mesh, Modifier, Overlays
 from conformance.model.check import Catalogue
-from conformance.model.errors import EnvironmentFault, MeshmarkError
+from conformance.model.errors import EnvironmentFault, MeshmarkError, SuiteFault
 from conformance.model.record import PlanEntry, RunRecord, apply_waivers
 from conformance.model.verdict import Result, now
 from conformance.plugin.loading import LoadedRun
@@ -23,6 +24,8 @@ from conformance.probe import Execution, SubjectFacts
 from conformance.system.guard import Guard
 
 __all__ = ["Run", "catalogue_digest", "make_record", "subject_facts"]
+
+T = TypeVar("T")
 
 
 class Run:
@@ -51,6 +54,22 @@ class Run:
             except MeshmarkError as trouble:
                 self.trouble = trouble
         return entry.unrun_result(str(self.trouble))
+
+    def start(self) -> Mesh:
+        """Start the mesh, for tests that bring their own checks.
+
+        Raises:
+            MeshmarkError: it cannot be started.
+
+        """
+        execution = self._execution or self._start()
+        return execution.mesh
+
+    def on_mesh_loop(self, work: Coroutine[Any, Any, T]) -> T:
+        """Run a coroutine where the mesh lives."""
+        if self._thread is None:
+            raise SuiteFault("the mesh was not started", next_step="call `start` first")
+        return self._thread.run(work)
 
     def close(self) -> None:
         """Stop everything."""

@@ -6,14 +6,14 @@ the subject; a pass without the promised evidence is an error.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
 
 from conformance.model.check import Check
 from conformance.model.errors import SuiteFault
 from conformance.model.verdict import Evidence, EvidenceKind, Expectation
 
-__all__ = ["Judgement", "Undecided", "Unmet"]
+__all__ = ["FreeJudgement", "Judgement", "Recorder", "Undecided", "Unmet"]
 
 
 class Unmet(Exception):  # noqa: N818 -- no error: a finding
@@ -30,6 +30,34 @@ class Undecided(Exception):  # noqa: N818 -- no error: a finding
     def __init__(self, expectation: Expectation) -> None:
         super().__init__(expectation.code)
         self.expectation = expectation
+
+
+class Recorder(Protocol):
+    """What a probe hands on to: evidence, expectations, positive controls."""
+
+    def record(self, name: str, kind: EvidenceKind, observed: Mapping[str, Any]) -> None: ...
+
+    def expect(self, code: str, condition: object, *, seen: str) -> None: ...
+
+    def require(self, code: str, condition: object, *, seen: str) -> None: ...
+
+
+class FreeJudgement:
+    """For tests outside of the catalogue: any code will do, and whoever made it decides what becomes of a finding."""
+
+    def __init__(self, conclude: Callable[[Expectation], None]) -> None:
+        self._conclude = conclude
+        self.evidence: list[Evidence] = []
+
+    def record(self, name: str, kind: EvidenceKind, observed: Mapping[str, Any]) -> None:
+        """Keep an observation."""
+        self.evidence.append(Evidence(name, kind, observed))
+
+    def expect(self, code: str, condition: object, *, seen: str) -> None:
+        """Judge."""
+        self._conclude(Expectation(code=code, expected=code, seen=seen, met=bool(condition)))
+
+    require = expect
 
 
 class Judgement:

@@ -25,7 +25,7 @@ from conformance.probe.contract_work import Exercised, exercise, merged_headers
 from conformance.probe.credentials import STRANGER_PATH, CredentialKind, make_credential
 from conformance.probe.exchange import Exchange, KeptConnection, new_nonce
 from conformance.probe.introduction import Introduction, introduce, introduce_in_plaintext
-from conformance.probe.judgement import Judgement
+from conformance.probe.judgement import Recorder
 from conformance.probe.traffic import SteadyTraffic
 from conformance.probe.updates import COUNTED_UPDATES, Updates
 from conformance.system.deadlines import until
@@ -69,7 +69,7 @@ class Life:
 class Probe:
     """One for each check. `record` what was observed, then judge it with `require` and `expect`."""
 
-    def __init__(self, mesh: Mesh, judgement: Judgement, subject: SubjectFacts, logs: dict[str, AccessLog]) -> None:
+    def __init__(self, mesh: Mesh, judgement: Recorder, subject: SubjectFacts, logs: dict[str, AccessLog]) -> None:
         self._mesh = mesh
         self._logs = logs
         self.subject = subject
