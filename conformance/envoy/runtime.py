@@ -38,7 +38,7 @@ class SecurityServerSpec:
     folder: Path
     """Its own folder, made if it is not there. Who asks for the server deletes it: best inside of a PrivateFolder."""
     xds: Path | MutualTlsAddress
-    """The control plane: a unix socket open to all (mode 0666, in a private folder), or a TCP address."""
+    """The control plane: a unix socket in a folder of its own, which `Runtime.uid` may open, or a TCP address."""
     cluster: str = "meshmark"
     api_type: ApiType = "GRPC"
     concurrency: int = 1

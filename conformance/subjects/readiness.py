@@ -78,14 +78,16 @@ async def _ask(origin_url: str, path: str, *, any_answer: bool, timeout: float) 
         except httpx.TimeoutException:
             raise TimeoutError from None
         except httpx.RemoteProtocolError as problem:
-            if "disconnected" in str(problem):
-                return Attempt(False, f"accepts connections, but closes them without an answer to GET {path}")
-            if "peer closed" in str(problem):
-                return Attempt(False, f"breaks off in the middle of its answer to GET {path}")
-            # Such as HTTP/2 without negotiation, which is a fair thing to speak.
-            return Attempt(
-                any_answer, f"answers GET {path} with something that is not HTTP/1.1 ({str(problem)[:SHOWN]})"
-            )
+            return _misspoken(path, str(problem), any_answer)
         except httpx.TransportError as problem:
             return Attempt(False, f"breaks off GET {path}: {type(problem).__name__} {str(problem)[:SHOWN]}".rstrip())
     return Attempt(response.status_code < 500, asked)
+
+
+def _misspoken(path: str, problem: str, any_answer: bool) -> Attempt:
+    if "disconnected" in problem:
+        return Attempt(False, f"accepts connections, but closes them without an answer to GET {path}")
+    if "peer closed" in problem:
+        return Attempt(False, f"breaks off in the middle of its answer to GET {path}")
+    # Such as HTTP/2 without negotiation, which is a fair thing to speak.
+    return Attempt(any_answer, f"answers GET {path} with something that is not HTTP/1.1 ({problem[:SHOWN]})")
