@@ -32,7 +32,10 @@ RUNTIME_VALUES: Mapping[str, Any] = {
 
 @dataclass(frozen=True)
 class MutualTlsAddress:
-    """A control plane reached by TCP, where both sides show certificates (TLS 1.3). The files are read by Envoy."""
+    """A control plane reached by TCP, where both sides show certificates (TLS 1.3).
+
+    Envoy reads the files itself. They must lie in the server's own folder, which is all that a container sees.
+    """
 
     host: str
     port: int

@@ -75,7 +75,7 @@ class ContainerRuntime:
         """
         spec.lay_out()
         shared = [spec.folder, *([spec.xds.parent] if isinstance(spec.xds, Path) else [])]
-        for path in (*shared, spec.bootstrap_file):
+        for path in (*shared, *spec.folder.rglob("*")):
             self._hand_over(path)
         program = await Container.start(
             ContainerSpec(

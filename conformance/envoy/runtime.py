@@ -16,7 +16,7 @@ from typing import Any, Literal, Protocol, TypeVar
 
 from conformance.envoy.admin import AdminClient
 from conformance.envoy.bootstrap import ApiType, MutualTlsAddress, bootstrap
-from conformance.model.errors import EnvironmentFault
+from conformance.model.errors import EnvironmentFault, SuiteFault
 from conformance.system.deadlines import until, while_running
 from conformance.system.scrub import scrubbed
 
@@ -81,7 +81,17 @@ class SecurityServerSpec:
             EnvironmentFault: the folder cannot be written, or a socket path is too long for the operating system.
 
         """
-        sockets = [self.admin_socket, *([self.xds] if isinstance(self.xds, Path) else [])]
+        sockets = [self.admin_socket]
+        if isinstance(self.xds, Path):
+            sockets.append(self.xds)
+        elif not all(
+            file.is_relative_to(self.folder) for file in (self.xds.authority, self.xds.certificate, self.xds.key)
+        ):
+            raise SuiteFault(
+                f"credentials of security server {self.name} lie outside of its folder",
+                where=str(self.folder),
+                next_step="report this as a defect of meshmark",
+            )
         for socket in sockets:
             length = len(os.fsencode(socket))
             if length > LONGEST_SOCKET_PATH:
