@@ -52,7 +52,7 @@ ONCE = (
     fails={
         "unsafe-method-repeated": "A POST or PATCH reaches the building block once, whatever its failure.",
         "client-error-repeated": "A call answered with a 4xx status reaches the building block once.",
-        "repeated-at-callers-wish": "Neither is repeated because the calling application asks for it (x-envoy headers).",
+        "repeated-at-callers-wish": "Neither is repeated because the calling application asks for it (x-envoy-*).",
     },
     inconclusive={
         "repeatable-call-not-repeated": "A GET that fails once is repeated and ends well: retries are in force."
