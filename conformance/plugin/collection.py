@@ -16,11 +16,13 @@ from conformance.model.verdict import Result, Verdict
 if TYPE_CHECKING:
     from conformance.plugin.session import MeshmarkSession
 
-__all__ = ["ENVIRONMENT_PROPERTY", "RESULT_PROPERTY", "CheckItem", "RunFileCollector"]
+__all__ = ["ENVIRONMENT_PROPERTY", "RESULT_PROPERTY", "TROUBLE_PROPERTY", "CheckItem", "RunFileCollector"]
 
 RESULT_PROPERTY = "meshmark_result"
 """Carries a result inside a pytest report, so that it survives the way from an xdist worker to its controller."""
 ENVIRONMENT_PROPERTY = "meshmark_environment"
+TROUBLE_PROPERTY = "meshmark_trouble"
+"""Why the run cannot go on, and the exit code that goes with it; only there if something is in the way."""
 
 
 class NotPassed(Exception):  # noqa: N818 -- no error: a finding
@@ -68,6 +70,9 @@ class CheckItem(pytest.Item):
         result = run.execute(self.entry) if self.entry.run else self.entry.unrun_result()
         self.user_properties.append((RESULT_PROPERTY, json.dumps(result.to_json())))
         self.user_properties.append((ENVIRONMENT_PROPERTY, json.dumps(run.environment)))
+        if run.trouble is not None:
+            trouble = {"text": str(run.trouble), "exit_code": run.trouble.exit_code}
+            self.user_properties.append((TROUBLE_PROPERTY, json.dumps(trouble)))
         if not self.entry.run:
             pytest.skip(f"{result.verdict.value}: {self.entry.reason}")
         if result.verdict is not Verdict.PASS:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
@@ -42,8 +42,19 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Col
         return None
     from conformance.plugin.collection import RunFileCollector  # noqa: PLC0415 -- costs nothing where no run file is
 
-    collector: pytest.Collector = RunFileCollector.from_parent(parent, path=file_path, session_of=session_of(parent.config))
+    collector: pytest.Collector = RunFileCollector.from_parent(
+        parent, path=file_path, session_of=session_of(parent.config)
+    )
     return collector
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_node_collection_finished(node: Any, ids: Sequence[str]) -> None:
+    """The controller of pytest-xdist collects nothing itself: its workers tell it which run files there are."""
+    for file in dict.fromkeys(id.split("::")[0] for id in ids):  # noqa: A001 -- pytest's word
+        if file.endswith(RUN_FILE_SUFFIX):
+            session = session_of(node.config)
+            session.open_run(session.path_of(file))
 
 
 @pytest.fixture(scope="session")

@@ -163,7 +163,8 @@ def make_record(
 ) -> RunRecord:
     """The record of a run: every check of the plan gets a result, also those that were never reached."""
     found = {result.check: result for result in results}
-    not_reached = trouble or ("the run was interrupted" if interrupted else "deselected in pytest")
+    by_pytest = "deselected in pytest, or pytest stopped before"
+    not_reached = trouble or ("the run was interrupted" if interrupted else by_pytest)
     complete = tuple(
         found.get(entry.check.id) or entry.unrun_result(not_reached if entry.run else None) for entry in loaded.plan
     )

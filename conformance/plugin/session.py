@@ -7,22 +7,33 @@ alone writes.
 from __future__ import annotations
 
 import json
+import os
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
 import pytest
 
-from conformance.model.errors import EnvironmentFault, ExitCode, MeshmarkError
-from conformance.model.record import RunRecord
+from conformance.model.errors import EnvironmentFault, ExitCode, UsageError
 from conformance.model.verdict import Result, exit_code_of, now
-from conformance.plugin.collection import ENVIRONMENT_PROPERTY, RESULT_PROPERTY
+from conformance.plugin.collection import ENVIRONMENT_PROPERTY, RESULT_PROPERTY, TROUBLE_PROPERTY
 from conformance.plugin.loading import LoadedRun, load_run
 from conformance.plugin.options import RunOptions
 from conformance.plugin.run import Run, make_record
-from conformance.report.formats import write_reports
+from conformance.report.formats import FORMATS, write_reports
 from conformance.report.summary import summarize
 
 __all__ = ["MeshmarkSession"]
+
+
+@dataclass
+class Findings:
+    """What the items of one run file have reported, on whichever worker they ran."""
+
+    results: list[Result] = field(default_factory=list)
+    environment: dict[str, str] = field(default_factory=dict)
+    trouble: str = ""
+    trouble_code: ExitCode | None = None
 
 
 class MeshmarkSession:
@@ -34,8 +45,8 @@ class MeshmarkSession:
         self._config = config
         self._runs: dict[Path, Run] = {}
         self._own: dict[Path, Run] = {}
-        self._results: dict[Path, list[Result]] = {}
-        self._environment: dict[str, str] = {}
+        self._findings: dict[Path, Findings] = {}
+        self._not_passed = 0
         self._started = now()
         self._interrupted = False
         self.summaries: list[list[str]] = []
@@ -43,10 +54,21 @@ class MeshmarkSession:
 
     @property
     def options(self) -> RunOptions:
-        """From pytest's command line."""
+        """From pytest's command line.
+
+        Raises:
+            UsageError: a report format does not exist.
+
+        """
         option = self._config.getoption
         only = option("--meshmark-only")
         formats = option("--meshmark-format")
+        if unknown := sorted(set(formats or ()) - FORMATS.keys()):
+            raise UsageError(
+                f"no report format is called {', '.join(unknown)}",
+                where="--meshmark-format",
+                next_step=f"choose from {', '.join(FORMATS)}",
+            )
         return RunOptions(
             out=Path(option("--meshmark-out")),
             only=frozenset(filter(None, only.split(","))) if only else None,
@@ -66,8 +88,11 @@ class MeshmarkSession:
         if path not in self._runs:
             shown = path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
             self._runs[path] = Run(load_run(shown, self.options), self.options)
-            self._results[path] = []
         return self._runs[path]
+
+    def path_of(self, nodeid: str) -> Path:
+        """The run file of an item, or of itself."""
+        return Path(os.path.normpath(self._config.rootpath / nodeid.partition("::")[0]))
 
     def open_run_for_own_tests(self, path: Path) -> Run:
         """A run whose mesh vendors' own tests use. It leaves no record: nothing of the catalogue is judged."""
@@ -84,13 +109,18 @@ class MeshmarkSession:
         properties = dict(report.user_properties)
         if RESULT_PROPERTY not in properties:
             return
-        path = self._config.rootpath / report.nodeid.split("::")[0]
-        self._results.setdefault(path, []).append(Result.from_json(json.loads(str(properties[RESULT_PROPERTY]))))
-        self._environment |= json.loads(str(properties[ENVIRONMENT_PROPERTY]))
+        self._not_passed += report.failed
+        findings = self._findings.setdefault(self.path_of(report.nodeid), Findings())
+        findings.results.append(Result.from_json(json.loads(str(properties[RESULT_PROPERTY]))))
+        findings.environment |= json.loads(str(properties[ENVIRONMENT_PROPERTY]))
+        if TROUBLE_PROPERTY in properties:
+            trouble = json.loads(str(properties[TROUBLE_PROPERTY]))
+            findings.trouble, findings.trouble_code = trouble["text"], ExitCode(trouble["exit_code"])
 
-    def pytest_keyboard_interrupt(self) -> None:
+    def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
         """Ctrl-C: what is there so far is written as incomplete."""
-        self._interrupted = True
+        # pytest derives its own ways to stop early, such as `-x`, from KeyboardInterrupt.
+        self._interrupted = excinfo.type is KeyboardInterrupt
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
@@ -101,6 +131,10 @@ class MeshmarkSession:
             return
         codes = [self._conclude(path, run) for path, run in self._runs.items()]
         if codes:
+            if session.testsfailed > self._not_passed:
+                # Other tests of this session, or a run file that could not even be collected.
+                uncollected = session.exitstatus == pytest.ExitCode.INTERRUPTED
+                codes.append(ExitCode.USAGE if uncollected else ExitCode.NOT_CONFORMANT)
             self.exit_code = ExitCode.INTERRUPTED if self._interrupted else worst(codes)
             session.exitstatus = int(self.exit_code)
 
@@ -114,13 +148,14 @@ class MeshmarkSession:
     # ------------------------------------------------------------------ inside
 
     def _conclude(self, path: Path, run: Run) -> ExitCode:
+        findings = self._findings.get(path, Findings())
         record = make_record(
             run.loaded,
-            self._results.get(path, []),
-            environment=self._environment,
+            findings.results,
+            environment=findings.environment,
             started=self._started,
             interrupted=self._interrupted,
-            trouble=str(run.trouble) if run.trouble else "",
+            trouble=findings.trouble,
         )
         try:
             written = write_reports(record.to_json(), self._folder(run.loaded), self.options.formats)
@@ -128,17 +163,13 @@ class MeshmarkSession:
             self.summaries.append([*summarize(record.to_json()), "", str(problem)])
             return problem.exit_code
         self.summaries.append(summarize(record.to_json(), list(written.values())))
-        return self._code(record, run.trouble)
+        code = exit_code_of(record.outcome)
+        return findings.trouble_code if findings.trouble_code and code is ExitCode.INCOMPLETE else code
 
     def _folder(self, loaded: LoadedRun) -> Path:
         """The reports' folder; with several run files, one below it for each."""
         out = self.options.out
         return out if len(self._runs) == 1 else out / loaded.path.name.removesuffix(".meshmark.yaml")
-
-    @staticmethod
-    def _code(record: RunRecord, trouble: MeshmarkError | None) -> ExitCode:
-        code = exit_code_of(record.outcome)
-        return trouble.exit_code if trouble and code is ExitCode.INCOMPLETE else code
 
 
 def worst(codes: list[ExitCode]) -> ExitCode:
