@@ -14,7 +14,8 @@ INCONCLUSIVE = {
     "known-caller-refused": "A member of the mesh with a good certificate is received and served by the witness.",
     "known-caller-refused-afterwards": "The same member is still served after the other one was refused.",
 }
-LISTENER = "listener.inbound.ssl."
+LISTENER = "listener.inbound."
+HANDSHAKE = f"{LISTENER}ssl.handshake"
 OUTCOMES = r"^listener[.]inbound[.](ssl[.](handshake|connection_error|fail_.*)|no_filter_chain_match)$"
 
 
@@ -23,13 +24,14 @@ class Refusal:
     """How a security server accounts for a refusal.
 
     Attributes:
-        counter: the only one of the listener's failures that may grow (Envoy documentation: "TLS statistics").
         reason: stands in the access log's account of the connection, with spaces where Envoy writes underscores.
+        counters: the listener's counters of failures (Envoy documentation: "TLS statistics"), one of which must grow by
+            one, and no other.
 
     """
 
-    counter: str
     reason: str
+    counters: tuple[str, ...]
 
 
 def fails(who: str, why: str) -> dict[str, str]:
@@ -51,16 +53,16 @@ async def judge_refusal(probe: Probe, knock: Callable[[], Awaitable[Introduction
 
     before = await probe.statistics(OUTCOMES)
 
-    async def counted() -> dict[str, int]:
+    async def growth() -> dict[str, int]:
         after = await probe.statistics(OUTCOMES)
         return {name: value - before.get(name, 0) for name, value in after.items() if value > before.get(name, 0)}
 
     refused = await knock()
     probe.record("refused caller", EvidenceKind.HANDSHAKE, refused.to_json())
     if refused.accepted:
-        grown = await counted()
+        grown = await growth()
     else:
-        grown = await probe.eventually(counted, what="the listener counts the connection") or {}
+        grown = await probe.eventually(growth, what="the listener counts the connection") or {}
     probe.record("listener statistics", EvidenceKind.STATISTICS, grown)
     arrivals = probe.arrivals(refused.nonce)
     probe.record("requests let through", EvidenceKind.ARRIVALS, {"count": len(arrivals)})
@@ -73,6 +75,6 @@ async def judge_refusal(probe: Probe, knock: Callable[[], Awaitable[Introduction
     probe.require("known-caller-refused-afterwards", again.status == 200, seen=again.summary)
 
     said = refused.server_reason.replace("_", " ")
-    failures = {name: growth for name, growth in grown.items() if name != f"{LISTENER}handshake"}
-    fits = refusal.reason in said and failures == {f"{LISTENER}{refusal.counter}": 1}
+    failures = {name.removeprefix(LISTENER): count for name, count in grown.items() if name != HANDSHAKE}
+    fits = refusal.reason in said and any(failures == {counter: 1} for counter in refusal.counters)
     probe.expect("wrong-reason", fits, seen=f"access log: {said or 'nothing'}; statistics: {grown or 'unchanged'}")
