@@ -31,6 +31,19 @@ class RawStream:
         self.call = call
         self.node_id = node_id
         self._first = True
+        self._requests = 0
+
+    async def send(self, request: Any) -> None:
+        self._requests += 1
+        await self.call.write(request)
+
+    async def heard(self, control_plane: ControlPlane) -> None:
+        """Wait until every request of this stream, the only one of its node, has been taken in."""
+
+        def requests() -> int:
+            return sum(event.kind is EventKind.REQUEST for event in control_plane.history(self.node_id))
+
+        await until(lambda: requests() == self._requests, what="all requests heard", timeout=RECEIVED_WITHIN_S)
 
     def _node(self) -> dict[str, str]:
         first, self._first = self._first, False
@@ -75,10 +88,10 @@ class WholeStream(RawStream):
         )
         if error is not None:
             request.error_detail.CopyFrom(STATUS(code=13, message=error))
-        await self.call.write(request)
+        await self.send(request)
 
     async def ack(self, response: Any, names: Sequence[str] = ()) -> None:
-        await self.call.write(
+        await self.send(
             REQUEST(
                 type_url=response.type_url,
                 resource_names=names,
@@ -112,10 +125,10 @@ class DeltaStream(RawStream):
         )
         if error is not None:
             request.error_detail.CopyFrom(STATUS(code=13, message=error))
-        await self.call.write(request)
+        await self.send(request)
 
     async def ack(self, response: Any) -> None:
-        await self.call.write(DELTA_REQUEST(type_url=response.type_url, response_nonce=response.nonce))
+        await self.send(DELTA_REQUEST(type_url=response.type_url, response_nonce=response.nonce))
 
 
 def names_in(response: Any) -> list[str]:

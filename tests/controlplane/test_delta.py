@@ -129,6 +129,7 @@ async def test_an_unsubscribed_name_is_sent_no_more(control_plane: ControlPlane,
     await stream.ask(ENDPOINT, ["a", "b"])
     await stream.ack(await stream.receive())
     await stream.ask(ENDPOINT, unsubscribe=["b", "never subscribed"])
+    await stream.heard(control_plane)
     control_plane.update("node", {(ENDPOINT, "b"): endpoints(2, name="b")})
     await stream.nothing_is_due()
 
@@ -156,6 +157,7 @@ async def test_a_name_after_the_legacy_wildcard_adds_to_it_and_the_wildcard_can_
     assert names_in(still) == ["b"]
     await stream.ack(still)
     await stream.ask(CLUSTER, unsubscribe=["*"])
+    await stream.heard(control_plane)
     control_plane.update("node", {(CLUSTER, "b"): cluster("b", connect_timeout="3s")})
     await stream.nothing_is_due()
 

@@ -7,6 +7,7 @@ from xds_parts import (
     LISTENER,
     PROBE,
     ROUTE,
+    WITHIN_S,
     cluster,
     clusters,
     endpoints,
@@ -64,6 +65,7 @@ async def test_a_request_with_a_stale_nonce_is_ignored(control_plane: ControlPla
     await stream.ask(ENDPOINT, ["a"])
     first = await stream.receive()
     await stream.ack(first, ["a"])
+    await stream.heard(control_plane)
     control_plane.update("node", {(ENDPOINT, "a"): endpoints(2, name="a")})
     second = await stream.receive()
     await stream.ask(ENDPOINT, ["a", "b"], nonce=first.nonce, version=first.version_info)
@@ -98,6 +100,7 @@ async def test_an_unsubscribed_name_is_sent_no_more_and_again_when_resubscribed(
     await stream.ask(ENDPOINT, ["a", "b"])
     first = await stream.receive()
     await stream.ack(first, ["a"])
+    await stream.heard(control_plane)
     control_plane.update("node", {(ENDPOINT, "b"): endpoints(2, name="b")})
     await stream.nothing_is_due()
     await stream.ack(first, ["a", "b"])
@@ -111,6 +114,7 @@ async def test_an_empty_list_after_names_is_no_wildcard(control_plane: ControlPl
     first = await stream.receive()
     assert names_in(first) == ["a"]
     await stream.ack(first, [])
+    await stream.heard(control_plane)
     control_plane.update("node", {(CLUSTER, "b"): cluster("b", connect_timeout="2s")})
     await stream.nothing_is_due()
 
@@ -124,6 +128,7 @@ async def test_the_legacy_wildcard_ends_with_the_first_name(control_plane: Contr
     second = await stream.receive()
     assert names_in(second) == ["a", "b"]
     await stream.ack(second, ["a"])
+    await stream.heard(control_plane)
     control_plane.update("node", {(CLUSTER, "b"): cluster("b", connect_timeout="2s")})
     await stream.nothing_is_due()
     control_plane.update("node", {(CLUSTER, "a"): cluster("a", connect_timeout="2s")})
@@ -169,6 +174,20 @@ async def test_setting_the_same_again_sends_nothing_and_keeps_every_version(
     await stream.nothing_is_due()
     after = control_plane.status("node").types
     assert [after[kind].current for kind in after] == [before[kind].current for kind in before]
+
+
+async def test_a_change_that_is_taken_back_before_anybody_saw_it_sends_nothing(
+    control_plane: ControlPlane, client: RawClient
+):
+    control_plane.set_resources("node", merged(clusters("a", "b"), PROBE))
+    stream = client.whole()
+    await stream.ask(CLUSTER)
+    await stream.ack(await stream.receive())
+    await stream.heard(control_plane)
+    version = control_plane.set_resources("node", merged(clusters("a", connect_timeout="9s"), PROBE))
+    control_plane.set_resources("node", merged(clusters("a", "b"), PROBE))
+    await stream.nothing_is_due()
+    await control_plane.acknowledged("node", version, WITHIN_S)
 
 
 async def test_a_type_that_did_not_change_keeps_its_version(control_plane: ControlPlane):

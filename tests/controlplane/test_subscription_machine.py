@@ -1,4 +1,4 @@
-"""Whatever is changed, asked, answered or interrupted, a proxy ends up with just what it should have, and never dangles."""
+"""Whatever is changed, asked or interrupted, a proxy ends up with just what it should have, and never dangles."""
 
 from __future__ import annotations
 
