@@ -98,7 +98,7 @@ def seed(
             f"fault {id} is caught by nobody, or is not made in exactly one way", next_step="complete its declaration"
         )
     if overlays:
-        modifier = Overlays(overlays, where=f"fault {id}")
+        modifier = Overlays(overlays, where=lambda number: f"fault {id}, overlay {number}")
     elif subject_arguments:
         modifier = SubjectArguments(subject_arguments)
     fault = Fault(

@@ -1,6 +1,6 @@
 """A whole mesh from the rooms below: security servers, control plane, certificates, building blocks."""
 
-from conformance.mesh.applications import Applications
+from conformance.mesh.applications import IMAGE_PLACEHOLDERS, PLACEHOLDERS, Applications
 from conformance.mesh.imposter import Imposter
 from conformance.mesh.mesh import BYSTANDER, CALLER, RESERVED_NAMES, WITNESS, Member, Mesh, Propagation
 from conformance.mesh.modifiers import Modifier, Overlays, Resources
@@ -9,7 +9,9 @@ from conformance.mesh.witness import NONCE_HEADER, Answer, Arrival, Witness, Wit
 __all__ = [
     "BYSTANDER",
     "CALLER",
+    "IMAGE_PLACEHOLDERS",
     "NONCE_HEADER",
+    "PLACEHOLDERS",
     "RESERVED_NAMES",
     "WITNESS",
     "Answer",

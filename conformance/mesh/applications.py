@@ -11,11 +11,23 @@ from urllib.parse import urlsplit
 from conformance.model.policy import Endpoint
 from conformance.model.run_file import Application, Companion, RunFile, Subject
 from conformance.model.timeouts import Timeouts
-from conformance.subjects.building_block import CommandSubject, RunningSubject, SubjectSpec, UrlSubject, start_subject
+from conformance.subjects.building_block import (
+    CommandSubject,
+    ImageSubject,
+    RunningSubject,
+    SubjectSpec,
+    UrlSubject,
+    start_subject,
+)
 from conformance.system.folders import bundled
 from conformance.system.guard import Guard
 
-__all__ = ["Applications"]
+__all__ = ["IMAGE_PLACEHOLDERS", "PLACEHOLDERS", "Applications"]
+
+PLACEHOLDERS = frozenset({"port", "python", "bundled", "run_file_folder", "work_folder", "mesh"})
+"""What may stand in braces in a `command` and its environment."""
+IMAGE_PLACEHOLDERS = frozenset({"port"})
+"""What may stand in braces in the environment of an `image`: inside of it there is nothing else of this machine."""
 
 
 class Applications:
@@ -94,6 +106,8 @@ class Applications:
             "work_folder": work_folder,
             "mesh": f"http://{mesh.host}:{mesh.port}",
         }
+        if described.image is not None:
+            values = {name: value for name, value in values.items() if name in IMAGE_PLACEHOLDERS}
         self.running[name] = await start_subject(
             self._specification(name, described, arguments),
             values=values,
@@ -118,4 +132,11 @@ class Applications:
                 environment=described.environment,
                 ready=ready,
             )
-        raise NotImplementedError
+        assert described.image is not None  # noqa: S101 -- the run file has exactly one of the three
+        return ImageSubject(
+            name=name,
+            image=described.image,
+            port=described.container_port,
+            environment=described.environment,
+            ready=ready,
+        )

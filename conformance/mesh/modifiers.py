@@ -6,7 +6,7 @@ Both are the same thing, a `Modifier`. The plain one changes nothing.
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -59,7 +59,8 @@ class Modifier:
 class Overlays(Modifier):
     """JSON Patches (RFC 6902) on the resources that type and name select."""
 
-    def __init__(self, overlays: Sequence[Overlay], *, where: str = "overlays") -> None:
+    def __init__(self, overlays: Sequence[Overlay], *, where: Callable[[int], str] = "overlays.{}".format) -> None:
+        """`where` names an overlay in messages, by its number."""
         self._overlays = overlays
         self._where = where
         self._used: set[int] = set()
@@ -85,17 +86,29 @@ class Overlays(Modifier):
             changed = {**changed, resource_type: {**of_type, **patched}}
         return changed
 
-    def unused(self) -> list[int]:
-        """Numbers of the overlays that have selected nothing so far: most likely a misspelt name."""
-        return [number for number in range(len(self._overlays)) if number not in self._used]
+    def refuse_unused(self) -> None:
+        """Refuse overlays that have selected nothing so far: most likely a misspelt name.
+
+        Raises:
+            UsageError: there are such overlays.
+
+        """
+        unused = [number for number in range(len(self._overlays)) if number not in self._used]
+        if unused:
+            raise UsageError(
+                "the overlay selects no resource",
+                where=self._where(unused[0]),
+                detail="\n".join(f"{self._where(number)}: this one neither" for number in unused[1:]) or None,
+                next_step="mend `type`, `name` or `server` of the overlay",
+            )
 
     def _patch(self, number: int, overlay: Overlay, name: str, resource: dict[str, Any]) -> dict[str, Any]:
         try:
             patched: dict[str, Any] = jsonpatch.apply_patch(copy.deepcopy(resource), overlay.patch)
         except (jsonpatch.JsonPatchException, jsonpatch.JsonPointerException) as problem:
             raise UsageError(
-                f"overlay {number} does not apply to {overlay.type} {name}: {problem}",
-                where=f"{self._where}.{number}",
+                f"the overlay does not apply to {overlay.type} {name}: {problem}",
+                where=self._where(number),
                 next_step="look at the resource with `--format json` evidence of a run without overlays and mend the path",
             ) from problem
         return patched

@@ -7,6 +7,7 @@ a misspelt key the nearest valid one.
 from __future__ import annotations
 
 import difflib
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -163,19 +164,6 @@ class RunFile(_Part):
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 1
     """The seed of everything generated."""
 
-    @model_validator(mode="after")
-    def _consistent(self) -> RunFile:
-        names = [self.subject.name, *(companion.name for companion in self.companions)]
-        if len(set(names)) < len(names):
-            raise ValueError("two building blocks have the same name")
-        for caller in (self.subject, *self.companions):
-            for called in caller.calls:
-                if called not in names:
-                    raise ValueError(f"{caller.name} calls {called}, which is no companion")
-        if unknown := sorted(set(self.timeouts) - set(Timeouts.names())):
-            raise ValueError(f"timeouts: unknown {', '.join(unknown)}; known are {', '.join(Timeouts.names())}")
-        return self
-
     def timeout_table(self) -> Timeouts:
         """The documented table with this file's changes."""
         return Timeouts(**self.timeouts)
@@ -213,9 +201,12 @@ def parse_run_file(text: str, path: Path) -> RunFileSource:
             next_step="`meshmark init CONTRACT` writes a commented run file to start from",
         )
     try:
-        return RunFileSource(path, RunFile.model_validate(document.value), document)
+        run_file = RunFile.model_validate(document.value)
     except ValidationError as problem:
-        raise _explain(problem, document) from None
+        raise _refusal([_sentence(error, document) for error in problem.errors(include_url=False)]) from None
+    if found := [(document.where(location), what) for location, what in _contradictions(run_file)]:
+        raise _refusal(found)
+    return RunFileSource(path, run_file, document)
 
 
 def run_file_schema() -> dict[str, Any]:
@@ -224,10 +215,26 @@ def run_file_schema() -> dict[str, Any]:
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
 
 
-def _explain(problem: ValidationError, document: YamlDocument) -> RunFileError:
-    errors = problem.errors(include_url=False)
-    messages = [_sentence(error, document) for error in errors]
-    (where, what), *others = messages
+def _contradictions(run_file: RunFile) -> Iterator[tuple[tuple[str | int, ...], str]]:
+    """What each value allows alone, and all together do not: where, and what."""
+    subject, companions = run_file.subject, run_file.companions
+    names = [subject.name, *(companion.name for companion in companions)]
+    for number, companion in enumerate(companions):
+        if companion.name in names[: number + 1]:
+            yield ("companions", number, "name"), f"two building blocks have the name `{companion.name}`"
+    callers: list[tuple[tuple[str | int, ...], Subject | Companion]] = [(("subject",), subject)]
+    callers += [(("companions", number), companion) for number, companion in enumerate(companions)]
+    for place, caller in callers:
+        for number, called in enumerate(caller.calls):
+            if called not in names:
+                yield (*place, "calls", number), f"`{called}` is no companion; {_hint(called, names)}"
+    for name in run_file.timeouts:
+        if name not in Timeouts.names():
+            yield ("timeouts", name), f"unknown timeout `{name}`; {_hint(name, Timeouts.names())}"
+
+
+def _refusal(found: Sequence[tuple[str, str]]) -> RunFileError:
+    (where, what), *others = found
     return RunFileError(
         what,
         where=where,
@@ -236,14 +243,16 @@ def _explain(problem: ValidationError, document: YamlDocument) -> RunFileError:
     )
 
 
+def _hint(given: str, known: Sequence[str]) -> str:
+    close = difflib.get_close_matches(given, known, n=1, cutoff=0.5)
+    return f"did you mean `{close[0]}`?" if close else f"known here: {', '.join(sorted(known))}"
+
+
 def _sentence(error: Any, document: YamlDocument) -> tuple[str, str]:
     location = tuple(error["loc"])
     key = ".".join(str(part) for part in location) or "the run file"
     if error["type"] == "extra_forbidden":
-        known = _known_keys(location[:-1])
-        close = difflib.get_close_matches(str(location[-1]), known, n=1, cutoff=0.5)
-        hint = f"did you mean `{close[0]}`?" if close else f"known here: {', '.join(sorted(known))}"
-        what = f"unknown key `{location[-1]}`; {hint}"
+        what = f"unknown key `{location[-1]}`; {_hint(str(location[-1]), _known_keys(location[:-1]))}"
     elif error["type"] == "missing":
         what = f"the key `{key}` is missing"
     else:
@@ -252,7 +261,6 @@ def _sentence(error: Any, document: YamlDocument) -> tuple[str, str]:
         shown = f", here: {given!r:.80}" if isinstance(given, str | int | float | bool) else ""
         what = f"`{key}`: {message}{shown}"
     return document.where(location), what
-
 
 
 def _known_keys(location: tuple[str | int, ...]) -> list[str]:

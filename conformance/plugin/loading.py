@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from conformance.checks.catalogue import complete_catalogue
-from conformance.mesh import RESERVED_NAMES
+from conformance.mesh import IMAGE_PLACEHOLDERS, PLACEHOLDERS, RESERVED_NAMES
 from conformance.model.check import Catalogue, Topology
 from conformance.model.errors import UsageError
 from conformance.model.record import PlanEntry, Waiver, plan_checks
 from conformance.model.requirements import Feature, Profile
-from conformance.model.run_file import RunFile, RunFileSource, parse_run_file
+from conformance.model.run_file import Application, RunFile, RunFileSource, parse_run_file
 from conformance.openapi.contract import Contract, load_contract
 from conformance.plugin.options import RunOptions
 from conformance.subjects.placeholders import substitute
@@ -32,6 +32,8 @@ class LoadedRun:
     plan: tuple[PlanEntry, ...]
     waivers: tuple[Waiver, ...]
     seed: int
+    overlay_places: tuple[str, ...]
+    """Where each overlay stands in the run file."""
 
 
 def read_run_file(path: Path) -> RunFileSource:
@@ -71,15 +73,14 @@ def load_run(path: Path, options: RunOptions) -> LoadedRun:
         known = ", ".join(sorted(catalogue.profiles))
         raise source.refuse(("profile",), f"unknown profile `{run_file.profile}`", next_step=f"use one of: {known}")
     _refuse_bad_names(source, catalogue)
+    _refuse_bad_placeholders(source)
     only = options.only
     if only is not None and (unknown := sorted(only - {check.id for check in catalogue.checks})):
         raise UsageError(
             f"--only names checks that do not exist: {', '.join(unknown)}",
             next_step="`meshmark catalogue` lists all checks",
         )
-    contracts = tuple(
-        _contract(source, number, written) for number, written in enumerate(run_file.subject.contracts)
-    )
+    contracts = tuple(_contract(source, number, written) for number, written in enumerate(run_file.subject.contracts))
     plan = plan_checks(
         catalogue,
         profile,
@@ -96,6 +97,7 @@ def load_run(path: Path, options: RunOptions) -> LoadedRun:
         plan=plan,
         waivers=tuple(Waiver(**entry.model_dump()) for entry in run_file.waivers),
         seed=run_file.seed if options.seed is None else options.seed,
+        overlay_places=tuple(source.document.where(("overlays", number)) for number in range(len(run_file.overlays))),
     )
 
 
@@ -111,11 +113,30 @@ def _refuse_bad_names(source: RunFileSource, catalogue: Catalogue) -> None:
         place = ("waivers", number, "check")
         if waiver.check not in catalogue:
             raise source.refuse(
-                place, f"waiver for the unknown check `{waiver.check}`", next_step="`meshmark catalogue` lists all checks"
+                place,
+                f"waiver for the unknown check `{waiver.check}`",
+                next_step="`meshmark catalogue` lists all checks",
             )
         if waiver.check in seen:
             raise source.refuse(place, f"second waiver for `{waiver.check}`", next_step="keep one of the two")
         seen.add(waiver.check)
+
+
+def _refuse_bad_placeholders(source: RunFileSource) -> None:
+    run_file = source.run_file
+    described: list[tuple[tuple[str | int, ...], Application]] = [(("subject",), run_file.subject)]
+    described += [(("companions", number), each) for number, each in enumerate(run_file.companions)]
+    for location, application in described:
+        known = dict.fromkeys(PLACEHOLDERS if application.image is None else IMAGE_PLACEHOLDERS, "")
+        texts: dict[tuple[str | int, ...], str] = {
+            (*location, "command", number): text for number, text in enumerate(application.command or ())
+        }
+        texts |= {(*location, "environment", name): text for name, text in application.environment.items()}
+        for place, text in texts.items():
+            try:
+                substitute([text], known)
+            except UsageError as problem:
+                raise source.refuse(place, problem.what, next_step=problem.next_step) from problem
 
 
 def _contract(source: RunFileSource, number: int, written: str) -> Contract:

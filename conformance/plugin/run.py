@@ -14,7 +14,7 @@ import conformance
 from conformance.envoy.choose import choose_runtime
 from conformance.mesh import Applications, Mesh, Modifier, Overlays
 from conformance.model.check import Catalogue
-from conformance.model.errors import EnvironmentFault, MeshmarkError, SuiteFault
+from conformance.model.errors import MeshmarkError, SuiteFault
 from conformance.model.record import PlanEntry, RunRecord, apply_waivers
 from conformance.model.verdict import Result, now
 from conformance.plugin.loading import LoadedRun
@@ -38,7 +38,7 @@ class Run:
         self.environment: dict[str, str] = {}
         self._options = options
         self._modifiers = tuple(modifiers)
-        self._overlays = Overlays(loaded.run_file.overlays, where=f"{loaded.path}: overlays")
+        self._overlays = Overlays(loaded.run_file.overlays, where=loaded.overlay_places.__getitem__)
         self._thread: MeshThread | None = None
         self._guard: Guard | None = None
         self._mesh: Mesh | None = None
@@ -102,12 +102,7 @@ class Run:
         )
         self._thread.run(mesh.__aenter__())
         self._mesh = mesh
-        if unused := self._overlays.unused():
-            raise EnvironmentFault(
-                f"overlays that select no resource: {', '.join(str(number) for number in unused)}",
-                where=f"{loaded.path}: overlays",
-                next_step="mend `type`, `name` or `server` of the overlay",
-            )
+        self._overlays.refuse_unused()
         self.environment = _machine() | {
             "envoy_version": mesh.runtime.version,
             "envoy_digest": mesh.runtime.digest,
