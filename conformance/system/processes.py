@@ -17,7 +17,7 @@ __all__ = ["ChildProcess"]
 
 KEPT_LINES = 200
 LONGEST_LINE = 64 * 1024
-LAST_OUTPUT_S = 1.0
+LAST_OUTPUT_S = 0.2
 
 
 class ChildProcess:
@@ -107,8 +107,6 @@ class ChildProcess:
         if not self._stopped:
             self._stopped = True
             self._guard.release("group", self.pid)
-        # A grandchild in a session of its own may hold the output open for ever; nobody needs its words any more.
-        await asyncio.wait({self._pump}, timeout=LAST_OUTPUT_S)
         self._pump.cancel()
         await asyncio.wait({self._pump})
         return code
@@ -123,7 +121,10 @@ class ChildProcess:
             os.killpg(self.pid, number)
 
     async def _wait(self) -> int:
-        return await self._process.wait()
+        code = await self._process.wait()
+        # Whoever hears of the end wants the last words too. Not for ever: a grandchild may hold the output open.
+        await asyncio.wait({self._pump}, timeout=LAST_OUTPUT_S)
+        return code
 
     async def _keep_output(self, output: int) -> None:
         stream = asyncio.StreamReader()

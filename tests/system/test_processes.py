@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import os
 import sys
 from pathlib import Path
@@ -36,6 +37,14 @@ async def test_the_exit_code_and_the_last_output_are_known_after_the_end(guard):
     assert await child.exited == 7
     assert await child.stop() == 7
     assert set(child.tail().split()) == {"out", "err"}
+
+
+async def test_whoever_hears_of_the_end_finds_the_last_words_at_once(guard):
+    for number in range(20):
+        child = await ChildProcess.start(["sh", "-c", f"echo last words {number}; exit 3"], name="child", guard=guard)
+        assert await asyncio.shield(child.exited) == 3
+        assert child.tail() == f"last words {number}"
+        await child.stop()
 
 
 async def test_a_program_that_ignores_sigterm_is_killed_after_the_grace(guard):
