@@ -31,12 +31,14 @@ class WatchedCall:
     """One call of the traffic and everything that was seen of it.
 
     Attributes:
+        caller: number of the caller. The calls of one caller follow one another; those of several overlap.
         exchange: as the caller saw it.
         line: as the subject's security server logged it; None if it never got there.
         arrivals: how often it reached the witness.
 
     """
 
+    caller: int
     exchange: Exchange
     line: LogLine | None
     arrivals: int
@@ -66,7 +68,7 @@ class SteadyTraffic:
         self._ended = [0] * len(self._connections)
         self._nonces: set[str] = set()
         self._over = False
-        self.exchanges: list[Exchange] = []
+        self._exchanges: list[tuple[int, Exchange]] = []
 
     @asynccontextmanager
     async def flowing(self) -> AsyncIterator[None]:
@@ -86,14 +88,14 @@ class SteadyTraffic:
         """Wait until every caller has begun a call after now, and ended it.
 
         Raises:
-            DeadlineExceeded: not even a refusal came back within the time of a request.
+            DeadlineExceeded: not even a refusal came back within the time of two requests: one under way, and the next.
 
         """
         goals = [begun + 1 for begun in self._begun]
         await until(
             lambda: all(ended >= goal for ended, goal in zip(self._ended, goals, strict=True)),
             what="every caller of the steady traffic has called once more",
-            timeout=self._timeouts.request,
+            timeout=2 * self._timeouts.request,
         )
 
     async def decided_by(self, policy: ServicePolicy) -> bool:
@@ -112,7 +114,9 @@ class SteadyTraffic:
         """All calls in the order of their answers, or those that this version decided. Ask after the end."""
         lines = {line.get("nonce"): line for line in self._log.lines(kind="inbound")}
         arrivals = Counter(arrival.nonce for arrival in self._witness.arrivals)
-        calls = [WatchedCall(each, lines.get(each.nonce), arrivals[each.nonce]) for each in self.exchanges]
+        calls = [
+            WatchedCall(caller, each, lines.get(each.nonce), arrivals[each.nonce]) for caller, each in self._exchanges
+        ]
         return [call for call in calls if policy is None or call.policy == policy.version]
 
     def to_json(self) -> dict[str, Any]:
@@ -132,7 +136,7 @@ class SteadyTraffic:
     async def _go_on_calling(self, number: int, connection: KeptConnection) -> None:
         while not self._over or not self._begun[number]:
             self._begun[number] += 1
-            self.exchanges.append(await self._call(connection))
+            self._exchanges.append((number, await self._call(connection)))
             self._ended[number] += 1
 
     async def _call(self, connection: KeptConnection) -> Exchange:

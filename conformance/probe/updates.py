@@ -9,7 +9,7 @@ from typing import Any
 __all__ = ["COUNTED_UPDATES", "Updates"]
 
 COUNTED_UPDATES = r"\.update_success$"
-"""The server's own counters, one for each kind of configuration (Envoy documentation, "xDS subscription statistics")."""
+"""Its own counters, one for each kind of configuration (Envoy documentation: "xDS subscription statistics")."""
 
 
 @dataclass(frozen=True)
