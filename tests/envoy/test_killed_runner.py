@@ -60,7 +60,9 @@ def lives(pid: int) -> bool:
 
 
 def left_of(made: dict[str, Any], engine: Any | None) -> list[str]:
-    containers = engine.containers.list(all=True, filters={"label": made["label"]}) if engine else []
+    containers = (
+        engine.containers.list(all=True, filters={"label": made["label"]}, ignore_removed=True) if engine else []
+    )
     pids = (made["guard"], *made.get("pids", ()))
     return [
         *mentioning(made["folder"]),
