@@ -12,6 +12,7 @@ from conformance.model.policy import (
 )
 from conformance.model.requirements import Feature
 from conformance.model.verdict import EvidenceKind
+from conformance.openapi.fuzz_report import FuzzReport
 from conformance.probe.access_log import LogLine
 from conformance.probe.contract_work import Exercised
 from conformance.probe.credentials import CredentialKind
@@ -36,6 +37,7 @@ __all__ = [
     "Execution",
     "Exercised",
     "Feature",
+    "FuzzReport",
     "Introduction",
     "KeptConnection",
     "Life",

@@ -7,9 +7,11 @@ opinion of itself, except for acknowledgements, which are the proxies' words.
 from __future__ import annotations
 
 import ssl
+import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, TypeVar, cast
 
 from conformance.mesh import CALLER, WITNESS, Answer, Arrival, Imposter, Mesh, Propagation, WitnessEndpoint
@@ -19,6 +21,8 @@ from conformance.model.timeouts import Timeouts
 from conformance.model.verdict import EvidenceKind
 from conformance.openapi.contract import Contract
 from conformance.openapi.examples import ExampleRequest
+from conformance.openapi.fuzz_report import FuzzReport
+from conformance.openapi.fuzzing import ClientTls, FuzzSettings, fuzz
 from conformance.pki import anonymous_client_context
 from conformance.probe.access_log import AccessLog, LogLine
 from conformance.probe.contract_work import Exercised, exercise, merged_headers
@@ -325,6 +329,30 @@ class Probe:
         """The witness answers all calls that it holds."""
         self._mesh.witness.release()
 
+    async def generate_input(self, contract: Contract) -> FuzzReport:
+        """Send generated requests for every operation straight to the subject's security server, as the caller would."""
+        skipped = set(self.subject.skipped_operations)
+        door, mesh = self._door(), self._mesh
+        with tempfile.TemporaryDirectory(prefix="generated-", dir=mesh.folder) as folder:
+            credential = mesh.trust_domain.issue(mesh.identity_path(CALLER)).written_to(Path(folder))
+            authorities = Path(folder, "authorities.pem")
+            authorities.write_bytes(mesh.trust_domain.bundle_pem)
+            return await fuzz(
+                contract,
+                f"https://{door.host}:{door.port}/{self.subject.name}",
+                folder=Path(folder),
+                guard=mesh.guard,
+                settings=FuzzSettings(
+                    seed=self.subject.seed,
+                    max_examples=self.subject.generated_examples,
+                    request_timeout_s=self.timeouts.request,
+                    deadline_s=self.timeouts.generated_input,
+                    headers=self.subject.headers,
+                    tls=ClientTls(credential.certificate_chain, credential.private_key, authorities),
+                    only=[each.key for each in contract.operations if each.key not in skipped] if skipped else None,
+                ),
+            )
+
     # ------------------------------------------------------------------ looking
 
     @property
@@ -367,7 +395,7 @@ class Probe:
         return self._mesh.applications.end_of_subject()
 
     async def eventually(
-        self, condition: Callable[[], T | None | Awaitable[T | None]], *, what: str, timeout: float | None = None
+        self, condition: Callable[[], T | Awaitable[T | None] | None], *, what: str, timeout: float | None = None
     ) -> T | None:
         """Wait for something; gives it, or None if it did not come in time, for the check to judge."""
         try:

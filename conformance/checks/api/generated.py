@@ -1,0 +1,76 @@
+"""Each operation of the contract, called with input that nobody thought of."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from conformance.checks.catalogue import check
+from conformance.probe import EvidenceKind, Feature, FuzzReport, Probe
+
+
+@check(
+    id="API-003",
+    title="Generated input finds no server error and no breach of the contract",
+    proves=["API-R3", "API-R6"],
+    needs=[Feature.API],
+    evidence=["control call", "generated input"],
+    fails={
+        "server-error": "No generated request is answered with a 5xx.",
+        "unanswered": "Every generated request is answered, in full and as HTTP.",
+        "contract-breach": "Every answer to a generated request is one that the contract declares.",
+    },
+    inconclusive={
+        "mesh-unusable": "A call to the witness behind the same security server is answered.",
+        "generation-incomplete": "Input can be generated for every operation, and the generator comes to its end.",
+    },
+)
+async def generated_input_finds_nothing(probe: Probe) -> None:
+    """Callers make mistakes and attackers make them on purpose; neither may get more than a declared refusal.
+
+    Schemathesis generates valid and invalid requests from each contract (its examples, the borders of every schema, random ones),
+    with a fixed seed, and sends them over mutual TLS straight to the subject's security server. The budget stands in the
+    run file; operations that it excludes are named in the evidence.
+    """
+    control = await probe.call("/control")
+    probe.record_exchange("control call", control)
+    probe.require("mesh-unusable", control.status == 200, seen=control.summary)
+
+    reports = [await probe.generate_input(contract) for contract in probe.subject.contracts]
+    probe.record("generated input", EvidenceKind.CONTRACT, {"contracts": [_described(report) for report in reports]})
+
+    total = f"{sum(report.requests for report in reports)} requests"
+    by_reason = {"server-error": {"server-error"}, "unanswered": {"no-answer"}}
+    failures = [failure for report in reports for failure in report.failures]
+    for reason, kinds in by_reason.items():
+        found = [f"{each.operation}: {each.message} ({each.count} times)" for each in failures if each.kind in kinds]
+        probe.expect(reason, not found, seen="; ".join(found[:3]) or total)
+    breaches = [f"{each.operation} {each.kind}: {each.message}" for each in failures]
+    probe.expect("contract-breach", not breaches, seen="; ".join(breaches[:3]) or total)
+
+    skipped = set(probe.subject.skipped_operations)
+    incomplete = [error.message for report in reports for error in report.errors]
+    incomplete += [f"{key}: {why}" for report in reports for key, why in report.left_out if key not in skipped]
+    incomplete += [f"the generator ended by {report.ended}" for report in reports if report.ended != "complete"]
+    probe.require("generation-incomplete", not incomplete, seen="; ".join(incomplete[:3]) or total)
+
+
+def _described(report: FuzzReport) -> dict[str, Any]:
+    return {
+        "requests": report.requests,
+        "operations": list(report.operations_covered),
+        "left_out": [f"{key}: {why}" for key, why in report.left_out],
+        "seed": report.seed,
+        "ended": report.ended,
+        "errors": [error.message for error in report.errors],
+        "failures": [
+            {
+                "operation": failure.operation,
+                "kind": failure.kind,
+                "status": failure.status,
+                "count": failure.count,
+                "message": failure.message,
+                "reproduce": failure.reproduce,
+            }
+            for failure in report.failures
+        ],
+    }
