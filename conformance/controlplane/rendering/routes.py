@@ -8,7 +8,7 @@ from functools import lru_cache
 from conformance.controlplane.rendering.clusters import seconds
 from conformance.controlplane.rendering.rules import access_rules
 from conformance.controlplane.rendering.view import InboundService, OutboundService, Resource
-from conformance.model.policy import IDEMPOTENT_METHODS, PathMatch, PathMatchKind, RetryPolicy, Route, ServicePolicy
+from conformance.model.policy import IDEMPOTENT_METHODS, PathMatch, PathMatchKind, PolicyVersion, RetryPolicy, Route, ServicePolicy
 
 __all__ = ["inbound_routes", "outbound_routes"]
 
@@ -43,12 +43,12 @@ def _to_application(policy: ServicePolicy) -> tuple[Resource, ...]:
     whole = PathMatch(PathMatchKind.PREFIX, "/")
     routes = [*special, Route(whole)]
     return tuple(
-        _marked(policy)
+        _marked(policy.service, policy.version)
         | {
             "match": _match(policy.service, route),
             "route": {
                 "cluster": f"application-{policy.service}",
-                "prefix_rewrite": route.rewrite if route.rewrite is not None else route.match.path,
+                "prefix_rewrite": policy.base_path + (route.match.path if route.rewrite is None else route.rewrite),
                 "timeout": seconds(policy.timeout_s if route.timeout_s is None else route.timeout_s),
             },
             "typed_per_filter_config": {"envoy.filters.http.rbac": access_rules(policy)},
@@ -61,23 +61,21 @@ def _to_application(policy: ServicePolicy) -> tuple[Resource, ...]:
 def _to_peer(policy: ServicePolicy) -> tuple[Resource, ...]:
     everything = {"prefix": f"/{policy.service}/"}
     action = {"cluster": f"peer-{policy.service}", "timeout": seconds(policy.timeout_s)}
-    plain = _marked(policy) | {"match": everything, "route": action}
+    marked = _marked(policy.service, policy.caller_version)
+    plain = marked | {"match": everything, "route": action}
     if policy.retry is None:
         return (plain,)
     methods = "|".join(IDEMPOTENT_METHODS)
-    repeatable = _marked(policy) | {
+    repeatable = marked | {
         "match": everything | {"headers": [{"name": ":method", "string_match": {"safe_regex": {"regex": methods}}}]},
         "route": action | {"retry_policy": _retry(policy.retry)},
     }
     return (repeatable, plain)
 
 
-def _marked(policy: ServicePolicy) -> Resource:
+def _marked(service: str, version: PolicyVersion) -> Resource:
     """Which policy decides here; the access log repeats it on every line."""
-    return {
-        "name": policy.service,
-        "metadata": {"filter_metadata": {"meshmark": {"service": policy.service, "policy": policy.version}}},
-    }
+    return {"name": service, "metadata": {"filter_metadata": {"meshmark": {"service": service, "policy": version}}}}
 
 
 def _match(service: str, route: Route) -> Resource:
