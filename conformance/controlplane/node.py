@@ -127,14 +127,6 @@ class Node:
             {kind: frozenset(changed) for kind, changed in kinds.items()},
         )
 
-    def forget(self) -> None:
-        """Take all resources away without telling anybody: the node is as unknown as before its first."""
-        self.known = False
-        self.snapshot = Snapshot(Snapshot.empty(0).resources, self.snapshot.versions)
-        for counted in self._references.values():
-            counted.clear()
-        self._departed.clear()
-
     def detach(self, stream: Stream) -> None:
         """A stream is over. What its proxy was about to lose, it may still have when it comes back."""
         self.streams.remove(stream)

@@ -167,12 +167,6 @@ class ControlPlane:
                 self._node(target).send_anew(list(applied.versions))
         return applied
 
-    def forget(self, node_id: str) -> None:
-        """The node is no more: it has no resources. Should it be connected, it is told nothing."""
-        node = self._seen(node_id)
-        node.forget()
-        self._drop_if_unused(node)
-
     # -- observation ---------------------------------------------------------------------------------------------------
 
     async def acknowledged(self, node_id: str, version: AppliedVersion, timeout: float) -> Acknowledgement:

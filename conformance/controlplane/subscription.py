@@ -213,9 +213,8 @@ class Subscription:
 
     def note_known(self, available: Mapping[str, Resource]) -> None:
         """The node, unknown so far, got its first resources."""
-        for name in list(self._held):
-            if name not in available:
-                self._gone.add(name)
+        for name in self._held.keys() - available.keys():
+            self.note_change(name, None, None)
         self._refresh(set(available) if self.wildcard else self.names, available, anew=False)
 
     def repeat(self, names: Iterable[str], available: Mapping[str, Resource]) -> None:

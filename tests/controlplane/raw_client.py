@@ -140,8 +140,9 @@ def names_in(response: Any) -> list[str]:
 
 
 class RawClient:
-    def __init__(self, listen: UnixListen) -> None:
-        self._channel = grpc.aio.insecure_channel(f"unix:{listen.path}")
+    def __init__(self, server: UnixListen | grpc.aio.Channel) -> None:
+        at_socket = isinstance(server, UnixListen)
+        self._channel = grpc.aio.insecure_channel(f"unix:{server.path}") if at_socket else server
         self._streams: list[RawStream] = []
 
     def whole(self, node_id: str = "node") -> WholeStream:

@@ -193,16 +193,3 @@ async def test_an_unknown_node_leaves_nothing_behind(control_plane: ControlPlane
     await until(lambda: "stranger" not in control_plane.node_ids, what="it is forgotten", timeout=WITHIN_S)
     assert control_plane.status("never heard of").streams == 0
     assert control_plane.node_ids == ()
-
-
-async def test_a_forgotten_node_gets_nothing_until_it_is_known_again(control_plane: ControlPlane, client: RawClient):
-    control_plane.set_resources("node", merged(clusters("a", "b"), PROBE))
-    stream = client.delta()
-    await stream.ask(CLUSTER)
-    await stream.ack(await stream.receive())
-    await stream.heard(control_plane)
-    control_plane.forget("node")
-    assert not control_plane.status("node").known
-    control_plane.set_resources("node", merged(clusters("a"), PROBE))
-    response = await stream.receive()
-    assert ([resource.name for resource in response.resources], list(response.removed_resources)) == ([], ["b"])

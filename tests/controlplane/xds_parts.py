@@ -191,7 +191,9 @@ class Mesh:
         self._blocks: list[BuildingBlock] = []
 
     async def proxy(self, name: str, api_type: ApiType) -> SecurityServer:
-        spec = SecurityServerSpec(name, self.folder / name, self.listen.path, api_type=api_type)
+        return await self.start(SecurityServerSpec(name, self.folder / name, self.listen.path, api_type=api_type))
+
+    async def start(self, spec: SecurityServerSpec) -> SecurityServer:
         return await self._runtime.start(spec, WITHIN_S)
 
     async def building_block(self, name: str) -> BuildingBlock:
