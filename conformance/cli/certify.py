@@ -10,7 +10,7 @@ from types import FrameType
 import click
 
 from conformance.cli.progress import Progress
-from conformance.model.errors import UsageError
+from conformance.model.errors import SuiteFault, UsageError
 from conformance.plugin.loading import load_run
 from conformance.plugin.options import DEFAULT_OUT, RunOptions, RuntimeChoice
 from conformance.report.formats import FORMATS
@@ -20,7 +20,9 @@ __all__ = ["command"]
 
 @click.command(name="certify")
 @click.argument("runfile", type=click.Path(path_type=Path))
-@click.option("--out", type=click.Path(path_type=Path), default=DEFAULT_OUT, show_default=True, help="Folder for the reports.")
+@click.option(
+    "--out", type=click.Path(path_type=Path), default=DEFAULT_OUT, show_default=True, help="Folder for the reports."
+)
 @click.option("--only", metavar="ID,...", help="Run these checks only. The outcome is then incomplete at best.")
 @click.option("--seed", type=click.IntRange(0, 2**32 - 1), help="Seed of everything generated.")
 @click.option("--envoy", metavar="VERSION|PATH|IMAGE", help="Another Envoy than the embedded one.")
@@ -57,6 +59,12 @@ def command(
 def run_pytest(runfile: Path, options: RunOptions) -> int:
     """Run the plugin in this process, without the user's own pytest plugins and settings."""
     loaded = load_run(runfile, options)
+    if "[" in str(runfile) or "::" in str(runfile):
+        raise UsageError(
+            "pytest takes `[` and `::` in a path for something else",
+            where=str(runfile),
+            next_step="rename the file, or call meshmark from its folder",
+        )
     _refuse_unwritable(options.out)
     # A plugin that happens to be installed must not change a verdict, nor cost seconds.
     os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
@@ -82,7 +90,11 @@ def run_pytest(runfile: Path, options: RunOptions) -> int:
     progress = Progress(loaded)
     code = pytest.main(arguments, plugins=[progress])
     progress.finish()
-    return int(progress.exit_code if progress.exit_code is not None else code)
+    if progress.exit_code is not None:
+        return progress.exit_code
+    if code in (pytest.ExitCode.USAGE_ERROR, pytest.ExitCode.NO_TESTS_COLLECTED):
+        raise SuiteFault("pytest did not take the run file", next_step="report this as a defect of meshmark")
+    return int(code)
 
 
 def _interrupt(_number: int, _frame: FrameType | None) -> None:
@@ -95,5 +107,3 @@ def _refuse_unwritable(folder: Path) -> None:
     from conformance.report.formats import ensure_writable  # noqa: PLC0415
 
     ensure_writable(folder)
-
-

@@ -203,7 +203,9 @@ def parse_run_file(text: str, path: Path) -> RunFileSource:
     try:
         run_file = RunFile.model_validate(document.value)
     except ValidationError as problem:
-        raise _refusal([_sentence(error, document) for error in problem.errors(include_url=False)]) from None
+        # A misspelt key goes before the one that is missing because of it.
+        errors = sorted(problem.errors(include_url=False), key=lambda error: error["type"] != "extra_forbidden")
+        raise _refusal([_sentence(error, document) for error in errors]) from None
     if found := [(document.where(location), what) for location, what in _contradictions(run_file)]:
         raise _refusal(found)
     return RunFileSource(path, run_file, document)

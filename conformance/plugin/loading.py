@@ -13,11 +13,15 @@ from conformance.model.record import PlanEntry, Waiver, plan_checks
 from conformance.model.requirements import Feature, Profile
 from conformance.model.run_file import Application, RunFile, RunFileSource, parse_run_file
 from conformance.openapi.contract import Contract, load_contract
+from conformance.plugin.entry import RUN_FILE_SUFFIX
 from conformance.plugin.options import RunOptions
 from conformance.subjects.placeholders import substitute
 from conformance.system.folders import bundled
 
 __all__ = ["LoadedRun", "load_run", "read_run_file"]
+
+LARGEST_RUN_FILE = 1024 * 1024
+NAME_ONE = f"give the path of a *{RUN_FILE_SUFFIX}; `meshmark init CONTRACT` writes one"
 
 
 @dataclass(frozen=True)
@@ -44,16 +48,28 @@ def read_run_file(path: Path) -> RunFileSource:
 
     """
     try:
-        text = path.read_text("utf-8")
+        if path.exists() and not path.is_file():
+            # A device or a pipe would be read for ever.
+            raise UsageError("a run file is a regular file", where=str(path), next_step=NAME_ONE)
+        with path.open("rb") as file:
+            content = file.read(LARGEST_RUN_FILE + 1)
+    except OSError as problem:
+        raise UsageError(
+            f"the run file cannot be read: {problem.strerror}", where=str(path), next_step=NAME_ONE
+        ) from problem
+    if not path.name.endswith(RUN_FILE_SUFFIX):
+        raise UsageError(
+            f"the name of a run file ends with {RUN_FILE_SUFFIX}",
+            where=str(path),
+            next_step="rename it, or name another",
+        )
+    if len(content) > LARGEST_RUN_FILE:
+        raise UsageError(f"the run file is larger than {LARGEST_RUN_FILE:,} bytes", where=str(path), next_step=NAME_ONE)
+    try:
+        text = content.decode("utf-8")
     except UnicodeDecodeError as problem:
         raise UsageError(
             f"the run file is not UTF-8 text: {problem.reason}", where=str(path), next_step="save it as UTF-8"
-        ) from problem
-    except OSError as problem:
-        raise UsageError(
-            f"the run file cannot be read: {problem.strerror}",
-            where=str(path),
-            next_step="give the path of a *.meshmark.yaml; `meshmark init CONTRACT` writes one",
         ) from problem
     return parse_run_file(text, path)
 
