@@ -12,7 +12,7 @@ import click
 from conformance.cli.progress import Progress
 from conformance.model.errors import SuiteFault, UsageError
 from conformance.plugin.loading import load_run
-from conformance.plugin.options import DEFAULT_OUT, RunOptions, RuntimeChoice
+from conformance.plugin.options import DEFAULT_OUT, RunOptions, RuntimeChoice, selected_checks
 from conformance.report.formats import FORMATS
 
 __all__ = ["command"]
@@ -45,14 +45,12 @@ def command(
     """
     options = RunOptions(
         out=out,
-        only=frozenset(filter(None, only.split(","))) if only is not None else None,
+        only=selected_checks(only),
         seed=seed,
         envoy=envoy,
         runtime=runtime,
         formats=formats or RunOptions().formats,
     )
-    if options.only is not None and not options.only:
-        raise UsageError("--only names no check", next_step="give ids such as MTLS-001, separated by commas")
     return run_pytest(runfile, options)
 
 

@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-__all__ = ["DEFAULT_OUT", "RunOptions"]
+from conformance.model.errors import UsageError
+
+__all__ = ["DEFAULT_OUT", "RunOptions", "selected_checks"]
 
 RuntimeChoice = Literal["auto", "process", "container"]
 DEFAULT_OUT = Path("meshmark-report")
@@ -32,3 +34,18 @@ class RunOptions:
     envoy: str | None = None
     runtime: RuntimeChoice | None = None
     formats: tuple[str, ...] = ("json", "html", "junit")
+
+
+def selected_checks(only: str | None) -> frozenset[str] | None:
+    """The ids that `--only` names, separated by commas; None without it.
+
+    Raises:
+        UsageError: it names nothing.
+
+    """
+    if only is None:
+        return None
+    ids = frozenset(filter(None, (part.strip() for part in only.split(","))))
+    if not ids:
+        raise UsageError("--only names no check", next_step="give ids such as MTLS-001, separated by commas")
+    return ids

@@ -18,7 +18,7 @@ from conformance.model.errors import EnvironmentFault, ExitCode, UsageError
 from conformance.model.verdict import Result, exit_code_of, now
 from conformance.plugin.collection import ENVIRONMENT_PROPERTY, RESULT_PROPERTY, TROUBLE_PROPERTY
 from conformance.plugin.loading import LoadedRun, load_run
-from conformance.plugin.options import RunOptions
+from conformance.plugin.options import RunOptions, selected_checks
 from conformance.plugin.run import Run, make_record
 from conformance.report.formats import FORMATS, write_reports
 from conformance.report.summary import summarize
@@ -57,11 +57,10 @@ class MeshmarkSession:
         """From pytest's command line.
 
         Raises:
-            UsageError: a report format does not exist.
+            UsageError: a report format does not exist, or no check is selected.
 
         """
         option = self._config.getoption
-        only = option("--meshmark-only")
         formats = option("--meshmark-format")
         if unknown := sorted(set(formats or ()) - FORMATS.keys()):
             raise UsageError(
@@ -71,7 +70,7 @@ class MeshmarkSession:
             )
         return RunOptions(
             out=Path(option("--meshmark-out")),
-            only=frozenset(filter(None, only.split(","))) if only else None,
+            only=selected_checks(option("--meshmark-only")),
             seed=option("--meshmark-seed"),
             envoy=option("--meshmark-envoy"),
             runtime=option("--meshmark-runtime"),
