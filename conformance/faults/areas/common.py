@@ -9,6 +9,8 @@ from conformance.mesh import WITNESS, Modifier
 from conformance.model.policy import Endpoint, ServicePolicy
 from conformance.model.verdict import Verdict
 
+CALL_FIELDS = "/filter_chains/0/filters/0/typed_config/access_log/0/typed_config/log_format/json_format"
+
 
 def undecided(reason: str) -> Caught:
     """A positive control failed, for this reason."""
@@ -47,15 +49,6 @@ seed(
 seed(
     "common-decisions-unmarked",
     defect="The access log does not say which policy decided about a call.",
-    overlays=[
-        patch(
-            "listener",
-            "inbound",
-            {
-                "op": "remove",
-                "path": "/filter_chains/0/filters/0/typed_config/access_log/0/typed_config/log_format/json_format/policy",
-            },
-        )
-    ],
+    overlays=[patch("listener", "inbound", {"op": "remove", "path": f"{CALL_FIELDS}/policy"})],
     caught_by=dict.fromkeys(["AUTHZ-002", "AUTHZ-003"], undecided("rules-not-in-force")),
 )
