@@ -1,0 +1,390 @@
+"""Faults of policy propagation: changes that get lost, go astray, come too late or tear something down."""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from conformance.controlplane.behaviour import Behaviour
+from conformance.controlplane.resources import Resource, ResourceType, encode
+from conformance.controlplane.snapshot import Change
+from conformance.faults.seeding import Caught, seed
+from conformance.mesh import CALLER, Modifier, Resources
+from conformance.model.policy import ServicePolicy
+from conformance.model.verdict import Verdict
+
+RULES = "envoy.filters.http.rbac"
+Routes = dict[str, Any]
+
+
+class Between(Modifier):
+    """The control plane makes something else of a change: `made` gets the policy before and the changed one."""
+
+    def __init__(self, made: Callable[[ServicePolicy, ServicePolicy], ServicePolicy]) -> None:
+        self._make = made
+        self._made: dict[str, ServicePolicy] = {}
+        self._latest: dict[str, ServicePolicy] = {}
+
+    def policy(self, policy: ServicePolicy) -> ServicePolicy:
+        """The same for the same version, however often it is asked for."""
+        if policy.version not in self._made:
+            before = self._latest.get(policy.service, policy)
+            self._made[policy.version] = self._make(before, policy)
+        self._latest[policy.service] = made = self._made[policy.version]
+        return made
+
+
+def first_removed(before: ServicePolicy, policy: ServicePolicy) -> bool:
+    """Of several rules the first was removed."""
+    return len(before.access) > 1 and policy.access == before.access[1:]
+
+
+def put_first(before: ServicePolicy, policy: ServicePolicy) -> bool:
+    """A rule was put before all others."""
+    return len(policy.access) > 1 and policy.access[1:] == before.access
+
+
+def put_last(before: ServicePolicy, policy: ServicePolicy) -> bool:
+    """A rule was put after all others."""
+    return len(policy.access) > 1 and policy.access[:-1] == before.access
+
+
+seed(
+    "policy-rules-frozen",
+    defect="Changed access rules are not passed on: every security server keeps the ones of the beginning.",
+    modifier=Between(lambda before, policy: policy if policy.access == before.access else before),
+    caught_by={
+        "POLICY-001": Caught("callers-refused", Verdict.INCONCLUSIVE),
+        "POLICY-002": Caught("not-refused-before", Verdict.INCONCLUSIVE),
+        "POLICY-003": Caught("change-not-in-force", Verdict.INCONCLUSIVE),
+        "POLICY-004": Caught("change-not-in-force", Verdict.INCONCLUSIVE),
+        "POLICY-005": Caught("change-not-in-force", Verdict.INCONCLUSIVE),
+        "POLICY-006": "change-lost",
+    },
+)
+seed(
+    "policy-removal-ignored",
+    defect="The removal of one rule among several is not passed on.",
+    modifier=Between(lambda before, policy: before if first_removed(before, policy) else policy),
+    caught_by={"POLICY-001": "not-enforced"},
+)
+seed(
+    "policy-removal-of-the-wrong-rule",
+    defect="Rules are removed by position, from the wrong end of the list.",
+    modifier=Between(
+        lambda before, policy: replace(policy, access=before.access[:-1]) if first_removed(before, policy) else policy
+    ),
+    caught_by={"POLICY-001": "still-let-through"},
+)
+seed(
+    "policy-removal-of-all-rules",
+    defect="With one rule of a service all of its rules are removed.",
+    modifier=Between(lambda before, policy: replace(policy, access=()) if first_removed(before, policy) else policy),
+    caught_by={"POLICY-001": Caught("other-caller-refused", Verdict.INCONCLUSIVE)},
+)
+seed(
+    "policy-grant-ignored",
+    defect="A rule put before the others is not passed on.",
+    modifier=Between(lambda before, policy: before if put_first(before, policy) else policy),
+    caught_by={"POLICY-002": "not-enforced"},
+)
+seed(
+    "policy-grant-without-effect",
+    defect="A rule put before the others is written into the policy and left out of the configuration.",
+    modifier=Between(
+        lambda before, policy: replace(policy, access=before.access) if put_first(before, policy) else policy
+    ),
+    caught_by={"POLICY-002": "still-refused"},
+)
+seed(
+    "policy-added-rule-replaces-the-others",
+    defect="A rule that is added takes the place of those that were there.",
+    modifier=Between(
+        lambda before, policy: replace(policy, access=policy.access[-1:]) if put_last(before, policy) else policy
+    ),
+    caught_by={
+        "POLICY-001": Caught("callers-refused", Verdict.INCONCLUSIVE),
+        "POLICY-005": "call-lost",
+        "POLICY-006": "call-lost",
+    },
+)
+
+
+def with_inbound_routes(resources: Resources, change: Callable[[Routes], None]) -> Resources:
+    """These resources with changed routes from the security server to its building blocks."""
+    named = resources[ResourceType.ROUTE]
+    inbound = copy.deepcopy(named["inbound"])
+    for host in inbound["virtual_hosts"]:
+        for route in host["routes"]:
+            change(route)
+    return {**resources, ResourceType.ROUTE: {**named, "inbound": inbound}}
+
+
+def rules_of(route: Routes) -> dict[str, Any]:
+    """The access rules of a route, to be changed."""
+    rules: dict[str, Any] = route["typed_per_filter_config"][RULES]["rbac"]["rules"]["policies"]
+    return rules
+
+
+def open_to_everybody(route: Routes) -> None:
+    """One rule that lets everybody do everything."""
+    rules_of(route)["everybody"] = {"permissions": [{"any": True}], "principals": [{"any": True}]}
+
+
+def closed(route: Routes) -> None:
+    """No rule at all."""
+    rules_of(route).clear()
+
+
+class OnRoutes(Modifier):
+    """Changes each route to a building block."""
+
+    def __init__(self, change: Callable[[Routes], None]) -> None:
+        self._change = change
+
+    def resources(self, server: str, resources: Resources) -> Resources:
+        """With changed routes."""
+        return with_inbound_routes(resources, self._change)
+
+
+def answer_instead_of_rules(route: Routes) -> None:
+    """A fixed refusal, if the calling application has no rule any more."""
+    rules = rules_of(route)
+    if rules and f"/{CALLER}" not in json.dumps(rules):
+        open_to_everybody(route)
+        del route["route"]
+        route["direct_response"] = {"status": 403}
+
+
+def mirrored_when_slow(route: Routes) -> None:
+    """Calls are repeated in the background for services with a long time limit."""
+    if float(route["route"]["timeout"].rstrip("s")) > 15:
+        route["route"]["request_mirror_policies"] = [{"cluster": route["route"]["cluster"]}]
+
+
+seed(
+    "policy-refusal-by-a-fixed-answer",
+    defect="A service from which the calling application is shut out answers everybody with a fixed 403.",
+    modifier=OnRoutes(answer_instead_of_rules),
+    caught_by={"POLICY-001": "wrong-refusal", "POLICY-003": "wrong-refusal"},
+)
+seed(
+    "policy-mirrored-calls",
+    defect="A longer time limit switches on a mirror that was meant for a trial.",
+    modifier=OnRoutes(mirrored_when_slow),
+    caught_by={"POLICY-005": "call-repeated"},
+)
+
+
+class RestartsForIdentities(Between):
+    """Another process takes a security server's place when the first rule of a service names somebody else."""
+
+    def __init__(self) -> None:
+        super().__init__(self._note)
+        self._due = False
+
+    def _note(self, before: ServicePolicy, policy: ServicePolicy) -> ServicePolicy:
+        self._due |= [rule.caller for rule in before.access[:1]] != [rule.caller for rule in policy.access[:1]]
+        return policy
+
+    def restarts(self, server: str) -> bool:
+        """Once for each such change."""
+        due, self._due = self._due, False
+        return due
+
+
+seed(
+    "policy-restart-for-a-change",
+    defect="A change of who stands first in a service's access rules replaces the process of the security server.",
+    modifier=RestartsForIdentities(),
+    caught_by={"POLICY-001": "restarted", "POLICY-002": "restarted", "POLICY-003": "still-refused"},
+)
+
+
+class RulesWithTheConnection(Modifier):
+    """Whoever offers HTTP/1.1 gets the rules that stood in the listener when the connection was opened."""
+
+    def resources(self, server: str, resources: Resources) -> Resources:
+        """With a second filter chain for them; the callers' own security servers offer HTTP/2 only."""
+        rules = {}
+        for route in resources[ResourceType.ROUTE]["inbound"]["virtual_hosts"][0]["routes"]:
+            service = {"url_path": {"path": {"prefix": f"/{route['name']}/"}}}
+            for name, rule in rules_of(route).items():
+                permissions = {"and_rules": {"rules": [service, *rule["permissions"]]}}
+                rules[name] = {**rule, "permissions": [permissions]}
+        listeners = resources[ResourceType.LISTENER]
+        inbound = copy.deepcopy(listeners["inbound"])
+        chain = copy.deepcopy(inbound["filter_chains"][0])
+        chain |= {"name": "inbound-http1", "filter_chain_match": {"application_protocols": ["http/1.1"]}}
+        access = chain["filters"][0]["typed_config"]["http_filters"][0]
+        access["name"] = "rules-of-the-connection"
+        access["typed_config"]["rules"]["policies"] = rules
+        inbound["filter_chains"].append(chain)
+        inbound["listener_filters"] = [
+            {
+                "name": "envoy.filters.listener.tls_inspector",
+                "typed_config": {
+                    "@type": "type.googleapis.com/envoy.extensions.filters.listener.tls_inspector.v3.TlsInspector"
+                },
+            }
+        ]
+        return {**resources, ResourceType.LISTENER: {**listeners, "inbound": inbound}}
+
+
+seed(
+    "policy-rules-with-the-connection",
+    defect="For clients that offer HTTP/1.1 the rules come with the listener: an open connection keeps the old ones.",
+    modifier=RulesWithTheConnection(),
+    caught_by={"POLICY-003": "still-let-through"},
+)
+
+
+class EverybodyIsTold(Behaviour):
+    """Every change makes the control plane send something to every security server."""
+
+    def targets(self, node_id: str, all_nodes: Collection[str]) -> Collection[str]:
+        """All of them."""
+        return all_nodes
+
+
+class Told(Modifier):
+    """A control plane with this behaviour."""
+
+    def __init__(self, behaviour: Callable[[], Behaviour]) -> None:
+        self._new = behaviour
+
+    def behaviour(self) -> Behaviour:
+        """A new one for each control plane."""
+        return self._new()
+
+
+class RevisionEverywhere(Modifier):
+    """Whoever may call a service is sent a new route with each change of its policy, whatever the change is about."""
+
+    def __init__(self) -> None:
+        self._versions: dict[str, str] = {}
+
+    def policy(self, policy: ServicePolicy) -> ServicePolicy:
+        """Unchanged, but remembered."""
+        self._versions[policy.service] = policy.version
+        return policy
+
+    def resources(self, server: str, resources: Resources) -> Resources:
+        """Outbound routes carry the revision of the whole policy."""
+        named = resources[ResourceType.ROUTE]
+        outbound = copy.deepcopy(named["outbound"])
+        for route in outbound["virtual_hosts"][0]["routes"]:
+            route["metadata"]["filter_metadata"]["revision"] = {"policy": self._versions[route["name"]]}
+        return {**resources, ResourceType.ROUTE: {**named, "outbound": outbound}}
+
+
+seed(
+    "policy-everybody-is-told",
+    defect="The control plane answers every change by sending something to every security server.",
+    modifier=Told(EverybodyIsTold),
+    caught_by={"POLICY-004": "others-updated"},
+)
+seed(
+    "policy-revision-everywhere",
+    defect="The revision of a service's whole policy stands in the routes of all who may call the service.",
+    modifier=RevisionEverywhere(),
+    caught_by={"POLICY-004": "others-updated"},
+)
+
+
+class Farewell(Modifier):
+    """Before the control plane stops it sends changed routes to every security server."""
+
+    def __init__(self, change: Callable[[Routes], None]) -> None:
+        self._change = change
+
+    def farewell(self, server: str, resources: Resources) -> Resources:
+        """With changed routes."""
+        return with_inbound_routes(resources, self._change)
+
+
+class Deaf(Behaviour):
+    """What is changed while the control plane is stopped is forgotten."""
+
+    def receive(self, node_id: str, change: Change, *, running: bool) -> Sequence[Change]:
+        """Nothing, while it is stopped; but what it was told before its very first start."""
+        return (change,) if running else ()
+
+
+class Successor(Behaviour):
+    """A control plane that takes over begins with other routes than it was told; a change sets them right.
+
+    One takes over if it is told everything before it runs; the first of a mesh runs before it is told anything.
+    """
+
+    def __init__(self, begin_with: Callable[[str, Resource], Resource]) -> None:
+        self._begin_with = begin_with
+        self._begun: set[str] = set()
+        self.oldest: dict[str, Resource] = {}
+
+    def receive(self, node_id: str, change: Change, *, running: bool) -> Sequence[Change]:
+        """The first change of each node is another one, if it is told before the start."""
+        inbound = (ResourceType.ROUTE, "inbound")
+        if inbound in change.changed:
+            self.oldest.setdefault(node_id, change.changed[inbound])
+            if not running and node_id not in self._begun:
+                other = self._begin_with(node_id, change.changed[inbound])
+                change = Change({**change.changed, inbound: other}, change.removed)
+        self._begun.add(node_id)
+        return (change,)
+
+
+class Backup(Modifier):
+    """A control plane that takes over begins with the oldest routes that its predecessor has had."""
+
+    def __init__(self) -> None:
+        self._predecessor: Mapping[str, Resource] = {}
+
+    def behaviour(self) -> Behaviour:
+        """Each remembers for the next one."""
+        successor = Successor(self._predecessor.get)
+        self._predecessor = successor.oldest
+        return successor
+
+
+def without_rules(_: str, told: Resource) -> Resource:
+    """The same routes with no rule at all."""
+    fields = {name: value for name, value in told.fields().items() if name != "@type"}
+    for route in fields["virtual_hosts"][0].get("routes", []):
+        closed(route)
+    return encode(ResourceType.ROUTE, told.name, fields)
+
+
+seed(
+    "policy-open-without-control-plane",
+    defect="Before the control plane stops it lets everybody through, so that nobody depends on it.",
+    modifier=Farewell(open_to_everybody),
+    caught_by={"POLICY-006": "denied-not-refused"},
+)
+seed(
+    "policy-closed-without-control-plane",
+    defect="Before the control plane stops it withdraws all access rules.",
+    modifier=Farewell(closed),
+    caught_by={"POLICY-006": "allowed-not-served"},
+)
+seed(
+    "policy-change-lost-while-down",
+    defect="A change that is made while the control plane is stopped is forgotten.",
+    modifier=Told(Deaf),
+    caught_by={"POLICY-006": "change-lost"},
+)
+seed(
+    "policy-successor-from-a-backup",
+    defect="A control plane that takes over begins with the policies of an old backup.",
+    modifier=Backup(),
+    caught_by={"POLICY-006": "other-policy-decided"},
+)
+seed(
+    "policy-successor-without-rules",
+    defect="A control plane that takes over begins before it has read the access rules.",
+    modifier=Told(lambda: Successor(without_rules)),
+    caught_by={"POLICY-006": "call-lost"},
+)
