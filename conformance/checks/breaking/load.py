@@ -51,13 +51,20 @@ class Load:
         await self._probe.eventually(settled, what=f"the witness holds {number} calls")
 
     async def waits(self, call: UnderWay, place: int) -> bool:
-        """Whether a call has come to wait for a connection as number `place`; false if it ended instead."""
+        """Whether a call comes to wait for a connection as number `place`; false if it ends instead.
+
+        Only for when no connection may be added: a call also waits for a moment while its connection is opened.
+        """
 
         async def settled() -> bool:
             return call.done() or await counted(self._probe, "upstream_rq_pending_active") >= place
 
         known: bool | None = await self._probe.eventually(settled, what=f"{place} calls wait for a connection")
         return not (known and call.done())
+
+    async def ends(self, call: UnderWay) -> bool:
+        """Whether a call is answered, though the witness goes on holding others."""
+        return bool(await self._probe.eventually(call.done, what="the call is answered"))
 
     async def let_go(self) -> list[Exchange]:
         """The witness answers whatever it holds, and whatever still comes to it; gives all calls with their answers."""
