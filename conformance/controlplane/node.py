@@ -7,6 +7,7 @@ with its last stream.
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections import Counter, deque
 from collections.abc import Mapping, Sequence
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from conformance.controlplane.stream import Stream
 
 __all__ = ["Event", "EventKind", "Node", "NodeStatus", "TypeStatus"]
+
+log = logging.getLogger(__name__)
 
 HISTORY_LENGTH = 512
 # A proxy always follows these two; the others it asks for when one of these refers to them.
@@ -189,6 +192,8 @@ class Node:
         tally.rejection = rejection
         if rejection is None:
             tally.acked = version
+        else:
+            log.info("node %s rejected %s version %s", self.id, kind, version)
         self.record(EventKind.ACK if rejection is None else EventKind.NACK, kind, version)
 
     def status(self) -> NodeStatus:

@@ -64,6 +64,7 @@ class Stream:
         self._behaviour = behaviour
         self._responses = 0
         self._over = False
+        self._owed_endpoints: set[str] = set()
         self._waiting_since: dict[tuple[ResourceType, str], float] = {}
         self._awake = asyncio.Event()
         self._alarm: asyncio.TimerHandle | None = None
@@ -91,14 +92,16 @@ class Stream:
                 available,
             )
         elif first or subscription.is_current(request.response_nonce):
-            # A stale nonce means that the client has not seen the last response: its next request says all of this
-            # again.
+            # With a stale nonce the client has not seen the last response: its next request says all of this again.
             self._note_answer(kind, subscription, request)
             current = self._node.snapshot.versions[kind]
             up_to_date = first and request.version_info == str(current)
             if request.version_info and not up_to_date:
                 subscription.inherit(departed)
             subscription.ask(request.resource_names, available, current if up_to_date else None)
+        if kind is ENDPOINT and self._owed_endpoints and available is not None:
+            subscription.repeat(self._owed_endpoints, available)
+            self._owed_endpoints.clear()
         self.wake()
 
     def _note_answer(self, kind: ResourceType, subscription: Subscription, request: DynamicMessage) -> None:
@@ -176,16 +179,15 @@ class Stream:
             subscription = self.subscriptions.get(kind)
             if subscription is None or subscription.awaits_answer(now):
                 continue
-            if subscription.has_news and self._has_to_wait((kind, "news"), self._busy(WAITS_FOR[kind], now), now):
+            blocked = subscription.has_news and self._busy(WAITS_FOR[kind], now)
+            if self._has_to_wait((kind, "news"), blocked, now):
                 continue
-            hold_removals = subscription.has_removals and self._has_to_wait(
-                (kind, "removals"), self._busy(REFERRERS[kind], now) or self._may_be_referred_to(kind), now
-            )
-            answered_before = subscription.has_sent
+            referred_to = subscription.has_removals and self._may_be_referred_to(kind, now)
+            hold_removals = self._has_to_wait((kind, "removals"), referred_to, now)
             batch = subscription.take(self._node.snapshot.resources[kind], hold_removals=hold_removals)
             if batch is None:
                 continue
-            if kind is CLUSTER and answered_before:
+            if kind is CLUSTER:
                 self._repeat_endpoints(batch)
             permitted = self._behaviour.may_send(self._node.id, kind, batch.resources)
             if permitted is None:
@@ -198,9 +200,9 @@ class Stream:
         concerned = (self.subscriptions[kind] for kind in kinds if kind in self.subscriptions)
         return any(each.has_news or each.awaits_answer(now) for each in concerned)
 
-    def _may_be_referred_to(self, kind: ResourceType) -> bool:
-        """Whether the proxy may still have referrers that are about to go, or has yet to ask for them again."""
-        return any(
+    def _may_be_referred_to(self, kind: ResourceType, now: float) -> bool:
+        """Whether the proxy may still have referrers that change or go, or has yet to ask for them again."""
+        return self._busy(REFERRERS[kind], now) or any(
             self.subscriptions[each].has_removals if each in self.subscriptions else self._node.will_ask_for(each)
             for each in REFERRERS[kind]
         )
@@ -217,16 +219,17 @@ class Stream:
 
     def _repeat_endpoints(self, batch: Batch) -> None:
         # Envoy makes a new cluster of a changed one, and that gets warm only when it is sent its endpoints, again if
-        # need be.
+        # need be; also on a stream that it has just opened, when it was another stream that gave it the old cluster.
+        names = {name for cluster in batch.novel for kind, name in cluster.references if kind is ENDPOINT}
         if ENDPOINT in self.subscriptions:
-            names = {name for cluster in batch.novel for kind, name in cluster.references if kind is ENDPOINT}
             self.subscriptions[ENDPOINT].repeat(names, self._node.snapshot.resources[ENDPOINT])
+        else:
+            self._owed_endpoints |= names
 
     def _encode(self, subscription: Subscription, batch: Batch, permitted: Mapping[str, Resource], now: float) -> bytes:
         kind = subscription.type
         version = self._node.snapshot.versions[kind]
-        # A proxy names its version when it reconnects: a listing that holds what is about to go must not pass for the
-        # final one.
+        # A proxy names its version when it reconnects: a listing with what is about to go must not pass for the final.
         text = f"{version}-transition" if batch.transitional else str(version)
         self._responses += 1
         nonce = str(self._responses)

@@ -238,11 +238,6 @@ class Subscription:
         return self._outstanding and self._last_sent is not None and now < self._last_sent.patience_until
 
     @property
-    def has_sent(self) -> bool:
-        """Whether there was a response on this stream."""
-        return self._last_sent is not None
-
-    @property
     def patience_until(self) -> float | None:
         """When waiting for the outstanding answer ends."""
         return self._last_sent.patience_until if self._outstanding and self._last_sent else None

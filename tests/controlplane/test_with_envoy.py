@@ -27,10 +27,14 @@ from xds_parts import (
 )
 
 from conformance.controlplane.server import ControlPlane, Rejected
+from conformance.envoy.runtime import SecurityServer
 from conformance.pki.trust_domain import TrustDomain
 from conformance.system.deadlines import until
 
 pytestmark = pytest.mark.parametrize("api_type", ["GRPC", "DELTA_GRPC"])
+
+# Envoy gives up waiting for endpoints after 15 s, and uses the cluster without them.
+WARM_WITHIN_S = 8.0
 
 HELLO = world(listener=listener(), route=routes())
 
@@ -39,6 +43,14 @@ def twice_the_same_domain():
     bad = routes(body="never")
     bad["virtual_hosts"].append({**bad["virtual_hosts"][0], "name": "another"})
     return bad
+
+
+async def is_warm(proxy: SecurityServer) -> bool:
+    """Whether the one change of a cluster is in force."""
+    return await proxy.admin.stats("warming_clusters|cluster_modified") == {
+        "cluster_manager.cluster_modified": 1,
+        "cluster_manager.warming_clusters": 0,
+    }
 
 
 async def test_a_change_of_each_type_is_acknowledged_and_enforced(mesh: Mesh, api_type):
@@ -202,16 +214,44 @@ async def test_a_changed_cluster_gets_warm_and_keeps_serving(mesh: Mesh, api_typ
     traffic = Traffic(mesh, proxy)
     await traffic.grown()
     await mesh.apply("node", merged(everything, clusters("orders", connect_timeout="3s")))
-
-    async def warm() -> bool:
-        return (await proxy.admin.stats("warming_clusters|cluster_modified")) == {
-            "cluster_manager.cluster_modified": 1,
-            "cluster_manager.warming_clusters": 0,
-        }
-
-    await until(warm, what="the changed cluster is warm", timeout=WITHIN_S)
+    await until(lambda: is_warm(proxy), what="the changed cluster is warm", timeout=WARM_WITHIN_S)
     await traffic.grown()
     assert set(await traffic.stop()) == {"block"}
+
+
+async def test_a_cluster_that_changed_while_the_control_plane_was_down_gets_warm(mesh: Mesh, api_type):
+    block = await mesh.building_block("block")
+    everything = merged(world(listener=listener(), route=routes("orders")), world(endpoint=endpoints(block.port)))
+    proxy = await mesh.proxy("node", api_type)
+    await mesh.apply("node", merged(everything, clusters("orders")))
+    await mesh.answers(proxy, "block")
+    await mesh.control_plane.stop()
+    version = mesh.control_plane.set_resources("node", merged(everything, clusters("orders", connect_timeout="3s")))
+    await mesh.control_plane.start(mesh.listen)
+    await mesh.control_plane.acknowledged("node", version, WITHIN_S)
+    await until(lambda: is_warm(proxy), what="the changed cluster is warm", timeout=WARM_WITHIN_S)
+    await mesh.answers(proxy, "block")
+
+
+@pytest.mark.parametrize("changed_when", ["before the proxy is back", "after it is back"])
+async def test_a_cluster_that_a_successor_changes_gets_warm(mesh: Mesh, api_type, changed_when):
+    block = await mesh.building_block("block")
+    everything = merged(world(listener=listener(), route=routes("orders")), world(endpoint=endpoints(block.port)))
+    proxy = await mesh.proxy("node", api_type)
+    await mesh.apply("node", merged(everything, clusters("orders")))
+    await mesh.answers(proxy, "block")
+    await mesh.control_plane.stop()
+
+    successor = ControlPlane()
+    same = successor.set_resources("node", merged(everything, clusters("orders")))
+    await successor.start(mesh.listen)
+    if changed_when == "after it is back":
+        await successor.acknowledged("node", same, WITHIN_S)
+    changed = successor.set_resources("node", merged(everything, clusters("orders", connect_timeout="3s")))
+    await successor.acknowledged("node", changed, WITHIN_S)
+    await until(lambda: is_warm(proxy), what="the changed cluster is warm", timeout=WARM_WITHIN_S)
+    await mesh.answers(proxy, "block")
+    await successor.stop()
 
 
 async def test_a_burst_of_1000_changes_converges_on_the_last(mesh: Mesh, api_type):
