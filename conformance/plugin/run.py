@@ -53,7 +53,7 @@ class Run:
                 return self._thread.run(execution.run(entry))
             except MeshmarkError as trouble:
                 self.trouble = trouble
-        return entry.unrun_result(str(self.trouble))
+        return entry.unrun_result(self.trouble.what)
 
     def start(self) -> Mesh:
         """Start the mesh, for tests that bring their own checks.
@@ -159,7 +159,7 @@ def make_record(
     """The record of a run: every check of the plan gets a result, also those that were never reached."""
     found = {result.check: result for result in results}
     by_pytest = "deselected in pytest, or pytest stopped before"
-    not_reached = trouble or ("the run was interrupted" if interrupted else by_pytest)
+    not_reached = trouble.partition("\n")[0] or ("the run was interrupted" if interrupted else by_pytest)
     complete = tuple(
         found.get(entry.check.id) or entry.unrun_result(not_reached if entry.run else None) for entry in loaded.plan
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import ssl
 import time
 import uuid
@@ -93,6 +94,7 @@ class KeptConnection:
 
     def __init__(self, origin: Endpoint, *, timeout: float, tls: ssl.SSLContext | None = None, http2: bool = False) -> None:
         scheme = "https" if tls else "http"
+        self._timeout = timeout
         self._base = f"{scheme}://{origin.host}:{origin.port}"
         self._client = httpx.AsyncClient(
             verify=tls or False,  # without TLS there is nothing to verify
@@ -133,14 +135,18 @@ class KeptConnection:
         answer_headers: tuple[tuple[str, str], ...] = ()
         content = b""
         try:
-            response = await self._client.send(request, stream=True)
-            try:
-                status, version = response.status_code, response.http_version
-                answer_headers = tuple(response.headers.multi_items())
-                port = _local_port(response)
-                content = await _bounded(response)
-            finally:
-                await response.aclose()
+            # The client's own limit is one for each read, and a body may trickle for ever.
+            async with asyncio.timeout(self._timeout):
+                response = await self._client.send(request, stream=True)
+                try:
+                    status, version = response.status_code, response.http_version
+                    answer_headers = tuple(response.headers.multi_items())
+                    port = _local_port(response)
+                    content = await _bounded(response)
+                finally:
+                    await response.aclose()
+        except TimeoutError:
+            status, failure = None, f"no whole answer within {self._timeout:g} s"
         except (httpx.TransportError, ssl.SSLError) as problem:
             status, failure = None, f"{type(problem).__name__}: {problem}".rstrip(": ")
         return Exchange(

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from conformance.model.verdict import Verdict
 from conformance.report.findings import RecordJson, applied_waivers, attention, by_reason, with_verdict
-from conformance.report.text import count, one_line, visible
+from conformance.report.text import count, cut, one_line, visible
 from conformance.report.wording import (
     VERDICT_WORDS,
     next_steps,
@@ -39,7 +39,8 @@ def summarize(record: RecordJson, reports: Sequence[Path] = ()) -> list[str]:
         lines += ["", "Not run:"]
         lines += [f"  {count(len(checks), 'check')} ({_ids(checks)}): {_value(why)}" for why, checks in left.items()]
     if troubles := run_troubles(record):
-        lines += ["", "The run:", *(f"  {_value(trouble)}" for trouble in troubles)]
+        # Whole: the last words of what did not start are what helps.
+        lines += ["", "The run:", *(f"  {line}" for trouble in troubles for line in visible(cut(trouble)).split("\n"))]
     lines += ["", "Next:", *(f"  {_value(step)}" for step in next_steps(record))]
     if reports:
         lines += ["", "Reports:", *(f"  {visible(str(path))}" for path in reports)]
