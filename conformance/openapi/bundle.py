@@ -20,7 +20,16 @@ from urllib.parse import unquote, urlsplit
 from conformance.model.errors import UsageError
 from conformance.openapi.source_files import SourceFile, read_source
 
-__all__ = ["FILES", "UNREAD_PATTERN", "UNRESOLVED", "Bundle", "ContractProblem", "follow", "unresolved_below"]
+__all__ = [
+    "FILES",
+    "UNREAD_PATTERN",
+    "UNRESOLVED",
+    "Bundle",
+    "ContractProblem",
+    "Severity",
+    "follow",
+    "unresolved_below",
+]
 
 Path_: TypeAlias = tuple[str | int, ...]
 Mode: TypeAlias = Literal["keywords", "names", "data"]

@@ -94,8 +94,8 @@ class Contract:
 
         found = [*self._bundle.problems, *self._own_findings()]
         found += [
-            ContractProblem(message, self._bundle.where(path), "error")
-            for path, message in findings(self.document, self.openapi_version)
+            ContractProblem(message, self._bundle.where(path), severity)
+            for path, message, severity in findings(self.document, self.openapi_version)
         ]
         return tuple(dict.fromkeys(found))
 

@@ -34,7 +34,8 @@ def tool_document(
 
     """
     result: dict[str, Any] = without_unresolved_parameters(document)
-    result = _with_known_schemas(result, result)
+    if unresolved_below(result, result):
+        result = _with_known_schemas(result, result)
     result["servers"] = [{"url": base_url}]
     paths = result.get("paths")
     for path, reference in paths.items() if isinstance(paths, dict) else ():

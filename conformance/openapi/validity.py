@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 from jsonschema_path import SchemaPath
 from openapi_spec_validator import OpenAPIV30SpecValidator, OpenAPIV31SpecValidator
 
-from conformance.openapi.bundle import UNRESOLVED, follow
+from conformance.openapi.bundle import UNRESOLVED, Severity, follow
 from conformance.openapi.tool_document import NOTHING_IS_FETCHED, without_unresolved_parameters
 
 __all__ = ["findings"]
@@ -34,20 +34,24 @@ VALIDATOR_GAVE_UP = (
 )
 
 
-def findings(document: dict[str, Any], openapi_version: str) -> Iterator[tuple[DocumentPath, str]]:
-    """What makes the document invalid: the path of each finding in the document, and the finding itself."""
+def findings(document: dict[str, Any], openapi_version: str) -> Iterator[tuple[DocumentPath, str, Severity]]:
+    """What makes the document invalid: the path of each finding in the document, the finding itself, and its weight."""
     validator = OpenAPIV31SpecValidator if openapi_version.startswith("3.1") else OpenAPIV30SpecValidator
     duplicates = list(_duplicate_parameters(document))
-    yield from duplicates
+    yield from ((path, message, "error") for path, message in duplicates)
     try:
         known = SchemaPath.from_dict(without_unresolved_parameters(document), handlers=NOTHING_IS_FETCHED)
         for error in islice(validator(known).iter_errors(), MOST_FINDINGS):
             path = tuple(error.absolute_path) or _path_named_in(error.message, document)
             # A duplicate is reported above, with its place; an unresolved reference where it stands.
             if not (duplicates and "Duplicate parameter" in error.message) and not _is_unresolved(document, path):
-                yield path, _short(error.message)
+                yield path, _short(error.message), "error"
+    except RecursionError:
+        # Valid, as far as anybody knows: chains of references may be long.
+        yield (), "the validator could not finish: the schemas lead too deep into one another", "warning"
     except VALIDATOR_GAVE_UP as problem:
-        yield (), f"the validator could not read the document: {type(problem).__name__}: {_short(str(problem))}"
+        reason = f"{type(problem).__name__}: {_short(str(problem))}"
+        yield (), f"the validator could not read the document: {reason}", "error"
 
 
 def _duplicate_parameters(document: dict[str, Any]) -> Iterator[tuple[DocumentPath, str]]:

@@ -16,8 +16,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from conformance.model.errors import UsageError
+from conformance.openapi.answers import Answer, ContractValidator
 from conformance.openapi.bundle import UNRESOLVED, unresolved_below
 from conformance.openapi.contract import Contract, ContractProblem, load_contract
+from conformance.openapi.examples import ExampleMaker, ExampleRequest
 from conformance.openapi.tool_document import tool_document
 
 BIRTHS = """\
@@ -255,6 +257,9 @@ def test_nothing_connects_to_another_host(
     address, visits = listener
     contract = contract_of(tmp_path, with_schema(schema.replace("%s", address), version))
     assert isinstance(contract.problems, tuple)
+    request = ExampleMaker(contract).request(contract.operations[0])
+    assert isinstance(request, ExampleRequest)
+    ContractValidator(contract).problems_of(request, Answer(200, (("content-type", "application/json"),), b'{"a": 1}'))
     assert "http://" not in json.dumps([*all_references(contract.document)])
     assert not visits
 
@@ -384,6 +389,20 @@ def test_the_validators_findings_have_places(tmp_path: Path) -> None:
     found = errors_of(contract_of(tmp_path, text))
     assert {problem.location.rpartition("api.yaml")[2] for problem in found} >= {":7:7"}
     assert all(len(problem.message) < 400 for problem in found)
+
+
+def test_a_long_chain_of_schemas_is_not_called_invalid(tmp_path: Path) -> None:
+    schemas = {f"S{n}": {"properties": {"next": {"$ref": f"#/components/schemas/S{n + 1}"}}} for n in range(1000)}
+    document = {
+        "openapi": "3.0.3",
+        "info": {"title": "T", "version": "1"},
+        "servers": [{"url": "/"}],
+        "paths": {"/things": {"get": {"responses": {"200": {"description": "ok"}}}}},
+        "components": {"schemas": {**schemas, "S1000": {"type": "string"}}},
+    }
+    contract = contract_of(tmp_path, json.dumps(document))
+    assert contract.is_valid
+    assert [problem.severity for problem in contract.problems] == ["warning"]
 
 
 def test_a_missing_server_is_a_warning_only(tmp_path: Path) -> None:
