@@ -193,3 +193,42 @@ async def test_an_unknown_node_leaves_nothing_behind(control_plane: ControlPlane
     await until(lambda: "stranger" not in control_plane.node_ids, what="it is forgotten", timeout=WITHIN_S)
     assert control_plane.status("never heard of").streams == 0
     assert control_plane.node_ids == ()
+
+
+async def test_a_listing_that_still_holds_what_was_removed_acknowledges_nothing(
+    control_plane: ControlPlane, client: RawClient
+):
+    control_plane.set_resources("node", merged(clusters("old"), world(route=routes("old"))))
+    stream = client.whole()
+    for kind, names in ((CLUSTER, []), (ROUTE, ["routes"])):
+        await stream.ask(kind, names)
+        await stream.ack(await stream.receive(), names)
+    await stream.heard(control_plane)
+    version = control_plane.set_resources("node", merged(clusters("new"), world(route=routes("new"))))
+    await stream.ack(await stream.receive())
+    await stream.ack(await stream.receive(), ["routes"])
+    final = await stream.receive()
+    with pytest.raises(DeadlineExceeded) as caught:
+        await control_plane.acknowledged("node", version, SOON_S)
+    assert "CLUSTER" in str(caught.value)
+    assert "ROUTE" not in str(caught.value)
+    await stream.ack(final)
+    await control_plane.acknowledged("node", version, WITHIN_S)
+
+
+async def test_a_proxy_that_comes_back_with_everything_has_acknowledged_it_by_saying_so(
+    control_plane: ControlPlane, client: RawClient
+):
+    version = control_plane.set_resources("node", clusters("a"))
+    waiting = asyncio.create_task(control_plane.acknowledged("node", version, 1_000 * WITHIN_S))
+    first = client.delta("another")
+    control_plane.set_resources("another", clusters("a"))
+    await first.ask(CLUSTER)
+    held = {resource.name: resource.version for resource in (await first.receive()).resources}
+    again = client.delta()
+    await again.ask(LISTENER)
+    await again.ack(await again.receive())
+    await again.heard(control_plane)
+    await again.ask(CLUSTER, initial=held)
+    await asyncio.wait_for(waiting, WITHIN_S)
+    assert control_plane.status("node").types[CLUSTER].responses == 0
