@@ -101,16 +101,17 @@ class Workplace:
         self.write(file, json.dumps(_without_none(content), indent=1))
         return file
 
-    def citizen_id(self, *faults: str, **rest: Any) -> str:
+    def citizen_id(self, *faults: str, subject: Mapping[str, Any] | None = None, **rest: Any) -> str:
         """A run file for the smallest reference building block, with faults of its own."""
         script = "{bundled}/fixtures/building_blocks/citizen_id.py"
         started = ["{python}", script, "--port", "{port}", "--database", "{work_folder}/citizen-id.db"]
-        subject = {
+        described = {
             "contracts": ["{bundled}/specs/contracts/citizen-id.yaml"],
             "command": [*started, *(part for fault in faults for part in ("--fault", fault))],
             "ready": "/health",
+            **(subject or {}),
         }
-        return self.run_file("citizen-id", subject=subject, **rest)
+        return self.run_file("citizen-id", subject=described, **rest)
 
     def record(self, folder: str = "meshmark-report") -> dict[str, Any]:
         """The record that a run has written."""

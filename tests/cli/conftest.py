@@ -1,0 +1,26 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from workplace import Workplace
+
+from conformance.cli.main import main
+
+
+@pytest.fixture
+def refusal(workplace: Workplace, monkeypatch: pytest.MonkeyPatch, capsys) -> Callable[..., str]:
+    """What the command says on refusing these arguments, run in this process for speed."""
+
+    def refused(*arguments: str, code: int = 2) -> str:
+        monkeypatch.chdir(workplace.folder)
+        with pytest.raises(SystemExit) as ended:
+            main(list(arguments))
+        said = capsys.readouterr()
+        assert ended.value.code == code, said.err
+        assert said.out == ""
+        assert said.err.startswith("meshmark: ")
+        assert said.err.splitlines()[-1].startswith("  next: ")
+        return said.err.removeprefix("meshmark: ")
+
+    return refused
