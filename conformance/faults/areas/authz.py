@@ -8,10 +8,10 @@ from dataclasses import replace
 from typing import Any
 
 from conformance.controlplane.resources import ResourceType
+from conformance.faults.areas.common import undecided
 from conformance.faults.seeding import Caught, patch, seed
 from conformance.mesh import WITNESS, Modifier, Resources
 from conformance.model.policy import AccessRule, ServicePolicy
-from conformance.model.verdict import Verdict
 
 TYPE = "type.googleapis.com/envoy.extensions.filters.http"
 RBAC = "envoy.filters.http.rbac"
@@ -64,6 +64,13 @@ def url_paths(part: Any) -> Iterator[dict[str, Any]]:  # noqa: ANN401 -- any par
 
 # ---------------------------------------------------------------------- rules that let through more
 
+DENIALS_WITHOUT_EFFECT: dict[str, str | Caught] = {
+    "POLICY-001": "still-let-through",
+    "POLICY-002": undecided("not-refused-before"),
+    "POLICY-003": "still-let-through",
+    "POLICY-006": "denied-not-refused",
+}
+
 
 class OnlyTriedOut(RoutesRewritten):
     """What is tried out is counted, never enforced (Envoy documentation: "Role Based Access Control", shadow rules)."""
@@ -81,6 +88,7 @@ seed(
         "AUTHZ-001": "call-forwarded",
         "AUTHZ-002": "other-caller-let-through",
         "AUTHZ-003": "rule-widened",
+        **DENIALS_WITHOUT_EFFECT,
     },
 )
 
@@ -98,7 +106,7 @@ seed(
     "authz-caller-not-compared",
     defect="Rules compare methods and paths, but not the caller.",
     modifier=AnyCaller(),
-    caught_by={"AUTHZ-001": "call-forwarded", "AUTHZ-002": "other-caller-let-through"},
+    caught_by={"AUTHZ-001": "call-forwarded", "AUTHZ-002": "other-caller-let-through", **DENIALS_WITHOUT_EFFECT},
 )
 
 
@@ -206,7 +214,7 @@ seed(
     "authz-only-first-rule",
     defect="Of several rules only the first one arrives.",
     modifier=OnlyFirstRule(),
-    caught_by={"AUTHZ-002": "allowed-call-refused"},
+    caught_by={"AUTHZ-002": "allowed-call-refused", "POLICY-001": undecided("callers-refused")},
 )
 
 seed(
@@ -237,7 +245,15 @@ seed(
             },
         )
     ],
-    caught_by={"AUTHZ-001": "wrong-status", "AUTHZ-002": "wrong-reason", "AUTHZ-003": "wrong-refusal"},
+    caught_by={
+        "AUTHZ-001": "wrong-status",
+        "AUTHZ-002": "wrong-reason",
+        "AUTHZ-003": "wrong-refusal",
+        "POLICY-001": "wrong-refusal",
+        "POLICY-002": undecided("not-refused-before"),
+        "POLICY-003": "wrong-refusal",
+        "POLICY-006": "denied-not-refused",
+    },
 )
 
 seed(
@@ -302,7 +318,7 @@ seed(
     defect="Refused calls use up what others may still call.",
     modifier=CallsRunOut(),
     caught_by={
-        "AUTHZ-001": Caught("known-caller-refused-afterwards", Verdict.INCONCLUSIVE),
-        "AUTHZ-003": Caught("allowed-path-refused-afterwards", Verdict.INCONCLUSIVE),
+        "AUTHZ-001": undecided("known-caller-refused-afterwards"),
+        "AUTHZ-003": undecided("allowed-path-refused-afterwards"),
     },
 )

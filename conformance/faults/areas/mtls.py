@@ -6,9 +6,9 @@ import base64
 from typing import Any
 
 from conformance.controlplane.resources import ResourceType
-from conformance.faults.seeding import Caught, patch, seed
+from conformance.faults.areas.common import undecided
+from conformance.faults.seeding import patch, seed
 from conformance.mesh import CALLER, WITNESS, Modifier, Resources
-from conformance.model.verdict import Verdict
 from conformance.probe import CredentialKind
 
 TYPE = "type.googleapis.com/envoy.extensions"
@@ -191,7 +191,7 @@ seed(
 
 # ---------------------------------------------------------------------- nothing can be learned
 
-UNSERVED_AFTERWARDS = Caught("known-caller-refused-afterwards", Verdict.INCONCLUSIVE)
+UNSERVED_AFTERWARDS = undecided("known-caller-refused-afterwards")
 
 
 class GoodOnlyOnce(Modifier):
@@ -311,5 +311,5 @@ seed(
     "mtls-newcomers-displace-others",
     defect="A service that joins the mesh takes away the endpoints of another.",
     modifier=NewcomersDisplaceOthers(),
-    caught_by={"MTLS-009": Caught("honest-upstream-not-reached-afterwards", Verdict.INCONCLUSIVE)},
+    caught_by={"MTLS-009": undecided("honest-upstream-not-reached-afterwards")},
 )
