@@ -84,7 +84,7 @@ async def observe(probe: Probe, breaker: CircuitBreaker, *, waiting: bool) -> Ob
     title="Calls beyond a limit are refused at once and marked, and let through again when the load falls",
     proves=["BREAK-R1", "BREAK-R2", "BREAK-R3", "BREAK-R5", "BREAK-R6"],
     needs=[Feature.CIRCUIT_BREAKING],
-    evidence=["limit of connections and waiting calls", "limit of requests", "call afterwards"],
+    evidence=["plain call", "limit of connections and waiting calls", "limit of requests", "call afterwards"],
     fails={
         "refused-below-limit": "As many calls as declared are let through and answered.",
         "connection-limit-ignored": "With all declared connections in use no other one is opened: the next call waits.",
@@ -93,7 +93,10 @@ async def observe(probe: Probe, breaker: CircuitBreaker, *, waiting: bool) -> Ob
         "overflow-unmarked": "An overflow is answered 503 with x-envoy-overloaded, flagged UO in the log, and counted.",
         "still-refused-afterwards": "When the calls under way have ended, the next one is answered.",
     },
-    inconclusive={"policy-not-in-force": "Calls are decided by the policy with the limits under test."},
+    inconclusive={
+        "plain-call-failed": "A plain call is answered by the witness.",
+        "policy-not-in-force": "Calls are decided by the policy with the limits under test.",
+    },
 )
 async def refuses_what_is_beyond_its_limits(probe: Probe) -> None:
     """A building block that is busy gets slower with every call more, until nobody is served. Better some are refused.
@@ -102,6 +105,9 @@ async def refuses_what_is_beyond_its_limits(probe: Probe) -> None:
     finds no room. Then the same for requests. A refusal came at once if it came while the witness still held the
     others: no clock is asked. (Envoy documentation, "Circuit breaking".)
     """
+    plain = await probe.call()
+    probe.record_exchange("plain call", plain, await probe.line(plain))
+    probe.require("plain-call-failed", plain.status == 200, seen=plain.summary)
     connections = await observe(probe, CONNECTIONS, waiting=True)
     probe.record("limit of connections and waiting calls", EvidenceKind.EXCHANGE, connections.to_json())
     requests = await observe(probe, REQUESTS, waiting=False)

@@ -50,7 +50,7 @@ WAYS = (
     title="A call takes the most specific route that matches, without the service's prefix",
     proves=["ROUTE-R1", "ROUTE-R2", "ROUTE-R3", "ROUTE-R6", "ROUTE-R10"],
     needs=[Feature.ROUTING],
-    evidence=["routes", "paths shown to the building block"],
+    evidence=["plain call", "routes", "paths shown to the building block"],
     fails={
         "service-prefix-kept": "The building block sees the path of its own contract, without the service's prefix.",
         "prefix-route-misapplied": "A prefix route takes all calls below its path, and none that only begin alike.",
@@ -58,7 +58,10 @@ WAYS = (
         "method-route-misapplied": "A method route takes calls of its methods, and no others.",
         "less-specific-route-won": "Where several routes match, the most specific one takes the call.",
     },
-    inconclusive={"policy-not-in-force": "Calls are decided by the policy with the routes under test."},
+    inconclusive={
+        "plain-call-failed": "A plain call is answered by the witness.",
+        "policy-not-in-force": "Calls are decided by the policy with the routes under test.",
+    },
 )
 async def takes_the_most_specific_route(probe: Probe) -> None:
     """Routes decide which code of a building block runs: a wrong one is a wrong answer, or something nobody wanted.
@@ -66,6 +69,9 @@ async def takes_the_most_specific_route(probe: Probe) -> None:
     Each route under test rewrites the path in its own way, so the path that arrives at the witness tells which route
     was taken. (Envoy documentation, "HTTP routing".)
     """
+    plain = await probe.call()
+    probe.record_exchange("plain call", plain, await probe.line(plain))
+    probe.require("plain-call-failed", plain.status == 200, seen=plain.summary)
     policy = probe.policy().changed(routes=ROUTES)
     in_force = await probe.put_in_force(policy)
     shown = [(route.match.kind.value, route.match.path, list(route.methods), route.rewrite) for route in ROUTES]

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import copy
+from collections.abc import Callable
 from dataclasses import replace
 
 from conformance.faults.seeding import Caught, patch, seed
-from conformance.mesh import WITNESS, Modifier
+from conformance.mesh import WITNESS, Modifier, Resources
 from conformance.model.policy import Endpoint, ServicePolicy
 from conformance.model.verdict import Verdict
 
@@ -15,6 +17,19 @@ CALL_FIELDS = "/filter_chains/0/filters/0/typed_config/access_log/0/typed_config
 def undecided(reason: str) -> Caught:
     """A positive control failed, for this reason."""
     return Caught(reason, Verdict.INCONCLUSIVE)
+
+
+class Edited(Modifier):
+    """Resources changed by a function, in place on a copy; it is told whose they are."""
+
+    def __init__(self, edit: Callable[[str, Resources], None]) -> None:
+        self._edit = edit
+
+    def resources(self, server: str, resources: Resources) -> Resources:
+        """After the edit."""
+        edited = copy.deepcopy(resources)
+        self._edit(server, edited)
+        return edited
 
 
 class WitnessUnreachable(Modifier):
@@ -43,6 +58,17 @@ seed(
     | {
         "MTLS-009": undecided("honest-upstream-not-reached"),
         "AUTHZ-003": undecided("allowed-path-refused"),
+    }
+    | {
+        "ROUTE-001": undecided("known-service-unreachable"),
+        "ROUTE-002": undecided("plain-call-failed"),
+        "ROUTE-003": undecided("plain-call-failed"),
+        "RETRY-001": undecided("plain-call-failed"),
+        "RETRY-002": undecided("plain-call-failed"),
+        "RETRY-003": undecided("repeatable-call-not-repeated"),
+        "BREAK-001": undecided("plain-call-failed"),
+        "BREAK-002": undecided("witness-not-full"),
+        "BREAK-003": undecided("endpoints-not-both-used"),
     },
 )
 
@@ -50,5 +76,9 @@ seed(
     "common-decisions-unmarked",
     defect="The access log does not say which policy decided about a call.",
     overlays=[patch("listener", "inbound", {"op": "remove", "path": f"{CALL_FIELDS}/policy"})],
-    caught_by=dict.fromkeys(["AUTHZ-002", "AUTHZ-003"], undecided("rules-not-in-force")),
+    caught_by=dict.fromkeys(["AUTHZ-002", "AUTHZ-003"], undecided("rules-not-in-force"))
+    | dict.fromkeys(
+        ["ROUTE-003", "RETRY-001", "RETRY-002", "BREAK-001", "BREAK-002", "BREAK-003"],
+        undecided("policy-not-in-force"),
+    ),
 )
