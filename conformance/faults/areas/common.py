@@ -69,6 +69,14 @@ seed(
         "BREAK-001": undecided("plain-call-failed"),
         "BREAK-002": undecided("witness-not-full"),
         "BREAK-003": undecided("endpoints-not-both-used"),
+    }
+    | {
+        "POLICY-001": undecided("callers-refused"),
+        "POLICY-002": undecided("known-caller-refused"),
+        "POLICY-003": undecided("caller-refused"),
+        "POLICY-004": undecided("caller-refused"),
+        "POLICY-005": undecided("caller-refused"),
+        "POLICY-006": undecided("caller-refused"),
     },
 )
 
@@ -80,5 +88,13 @@ seed(
     | dict.fromkeys(
         ["ROUTE-003", "RETRY-001", "RETRY-002", "BREAK-001", "BREAK-002", "BREAK-003"],
         undecided("policy-not-in-force"),
-    ),
+    )
+    | {
+        "POLICY-001": undecided("callers-refused"),
+        "POLICY-002": undecided("not-refused-before"),
+        "POLICY-003": undecided("change-not-in-force"),
+        "POLICY-004": undecided("change-not-in-force"),
+        "POLICY-005": undecided("change-not-in-force"),
+        "POLICY-006": undecided("caller-refused"),
+    },
 )

@@ -12,7 +12,7 @@ from conformance.controlplane.behaviour import Behaviour
 from conformance.controlplane.resources import Resource, ResourceType, encode
 from conformance.controlplane.snapshot import Change
 from conformance.faults.seeding import Caught, seed
-from conformance.mesh import CALLER, Modifier, Resources
+from conformance.mesh import CALLER, WITNESS, Modifier, Resources
 from conformance.model.policy import ServicePolicy
 from conformance.model.verdict import Verdict
 
@@ -52,19 +52,6 @@ def put_last(before: ServicePolicy, policy: ServicePolicy) -> bool:
     return len(policy.access) > 1 and policy.access[:-1] == before.access
 
 
-seed(
-    "policy-rules-frozen",
-    defect="Changed access rules are not passed on: every security server keeps the ones of the beginning.",
-    modifier=Between(lambda before, policy: policy if policy.access == before.access else before),
-    caught_by={
-        "POLICY-001": Caught("callers-refused", Verdict.INCONCLUSIVE),
-        "POLICY-002": Caught("not-refused-before", Verdict.INCONCLUSIVE),
-        "POLICY-003": Caught("change-not-in-force", Verdict.INCONCLUSIVE),
-        "POLICY-004": Caught("change-not-in-force", Verdict.INCONCLUSIVE),
-        "POLICY-005": Caught("change-not-in-force", Verdict.INCONCLUSIVE),
-        "POLICY-006": "change-lost",
-    },
-)
 seed(
     "policy-removal-ignored",
     defect="The removal of one rule among several is not passed on.",
@@ -151,9 +138,10 @@ class OnRoutes(Modifier):
 
 
 def answer_instead_of_rules(route: Routes) -> None:
-    """A fixed refusal, if the calling application has no rule any more."""
+    """A fixed refusal, if rules without restrictions are left, but none for the calling application."""
     rules = rules_of(route)
-    if rules and f"/{CALLER}" not in json.dumps(rules):
+    unrestricted = all(rule["permissions"] == [{"any": True}] for rule in rules.values())
+    if rules and unrestricted and f"/{CALLER}" not in json.dumps(rules):
         open_to_everybody(route)
         del route["route"]
         route["direct_response"] = {"status": 403}
@@ -169,7 +157,11 @@ seed(
     "policy-refusal-by-a-fixed-answer",
     defect="A service from which the calling application is shut out answers everybody with a fixed 403.",
     modifier=OnRoutes(answer_instead_of_rules),
-    caught_by={"POLICY-001": "wrong-refusal", "POLICY-003": "wrong-refusal"},
+    caught_by={
+        "POLICY-001": "wrong-refusal",
+        "POLICY-002": Caught("known-caller-refused", Verdict.INCONCLUSIVE),
+        "POLICY-003": "wrong-refusal",
+    },
 )
 seed(
     "policy-mirrored-calls",
@@ -238,7 +230,7 @@ seed(
     "policy-rules-with-the-connection",
     defect="For clients that offer HTTP/1.1 the rules come with the listener: an open connection keeps the old ones.",
     modifier=RulesWithTheConnection(),
-    caught_by={"POLICY-003": "still-let-through"},
+    caught_by={"POLICY-003": "still-let-through", "AUTHZ-002": "other-caller-let-through"},
 )
 
 
@@ -351,10 +343,11 @@ class Backup(Modifier):
 
 
 def without_rules(_: str, told: Resource) -> Resource:
-    """The same routes with no rule at all."""
+    """The same routes, but nobody may call the witness."""
     fields = {name: value for name, value in told.fields().items() if name != "@type"}
     for route in fields["virtual_hosts"][0].get("routes", []):
-        closed(route)
+        if route["name"] == WITNESS:
+            closed(route)
     return encode(ResourceType.ROUTE, told.name, fields)
 
 
