@@ -13,7 +13,14 @@ __all__ = ["catalogue_json", "command"]
 
 
 @click.command(name="catalogue")
-@click.option("--format", "form", type=click.Choice(["table", "json", "markdown"]), default="table", show_default=True)
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["table", "json", "markdown"]),
+    default="table",
+    show_default=True,
+    help="For people, for programs, or for pages.",
+)
 @click.option("--profile", default="mesh", show_default=True, help="Whose levels are shown.")
 def command(form: str, profile: str) -> int:
     """List requirements, the checks that prove them, and the faults that prove the checks.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
+from urllib.parse import quote
 
 import click
 
@@ -67,7 +68,7 @@ def command(contracts: tuple[Path, ...], name: str | None) -> int:
             where="--name",
             next_step="use lower-case letters, digits and hyphens, beginning with a letter",
         )
-    base_path = loaded[0].base_path
+    base_path = quote(loaded[0].base_path, safe="/%!$&'()*+,;=:@")
     file = Path(f"{chosen}.meshmark.yaml")
     text = TEMPLATE.format(
         file=file,
