@@ -29,6 +29,7 @@ EXACT = PathMatch(PathMatchKind.EXACT, "/v1/report")
         ("/v1/public\\..\\private", "/v1/private"),
         ("/v1/public%5c..%5cprivate", "/v1/private"),
         ("/v1/public/..;x=1/private", "/v1/private"),
+        ("/v1/public/..%3b/private", "/v1/public/..;/private"),
         ("/v1;a/public;b", "/v1/public"),
         ("/v1/public#/../private", "/v1/public"),
         ("/v1/%252e%252e/private", "/v1/%2e%2e/private"),

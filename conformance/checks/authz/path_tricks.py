@@ -42,6 +42,7 @@ TRICKS = [
     "/v1/public\\..\\private",
     "/v1/public/..;/private",
     "/v1/public/..;x=1/private",
+    "/v1/public/..%3b/private",
     "/v1/public;x/../private",
     "/v1/public;/private",
     "/v1/public;x",

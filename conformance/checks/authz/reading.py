@@ -29,16 +29,17 @@ def covers(match: PathMatch, path: str) -> bool:
 def lenient(path: str) -> str:
     """The path that a lenient server finds behind it.
 
-    It decodes percent-encoding once, cuts a fragment, takes backslashes for slashes, drops each segment's parameters
-    (`;...`), merges slashes and resolves dot segments (RFC 3986 sections 3.3, 5.2.4 and 6.2.2).
+    It cuts the fragment and each segment's parameters (`;...`), decodes percent-encoding once, takes backslashes for
+    slashes, merges slashes and resolves dot segments (RFC 3986 sections 2.4, 3.3, 5.2.4 and 6.2.2).
     """
-    decoded = unquote(path.partition("#")[0], encoding="latin-1").replace("\\", "/")
+    without_fragment = path.partition("#")[0]
+    without_parameters = "/".join(segment.partition(";")[0] for segment in without_fragment.split("/"))
+    decoded = unquote(without_parameters, encoding="latin-1").replace("\\", "/")
     segments: list[str] = []
-    for segment in (each.partition(";")[0] for each in decoded.split("/")):
+    for segment in decoded.split("/"):
         if segment == "..":
             segments = segments[:-1]
         elif segment not in {"", "."}:
             segments.append(segment)
-    last = decoded.rpartition("/")[2].partition(";")[0]
-    folder = "/" if segments and last in {"", ".", ".."} else ""
+    folder = "/" if segments and decoded.rpartition("/")[2] in {"", ".", ".."} else ""
     return "/" + "/".join(segments) + folder

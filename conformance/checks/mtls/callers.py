@@ -23,7 +23,7 @@ async def refuses_anonymous_caller(probe: Probe) -> None:
     alert and, should it be accepted, sends a request. TLS 1.3 answers `certificate_required` (RFC 8446 section 6.2);
     Envoy counts `fail_verify_no_cert`. A member of the mesh is served before and afterwards.
     """
-    refusal = Refusal("PEER DID NOT RETURN A CERTIFICATE", ("ssl.fail_verify_no_cert",))
+    refusal = Refusal("PEER DID NOT RETURN A CERTIFICATE", "CERTIFICATE_REQUIRED", ("ssl.fail_verify_no_cert",))
     await judge_refusal(probe, lambda: probe.introduce(CredentialKind.NONE), refusal)
 
 
@@ -43,7 +43,7 @@ async def refuses_stranger(probe: Probe) -> None:
     (GovStack IM 1.1.1 section 7.1; SPIFFE X.509-SVID section 5). Envoy counts `fail_verify_san`, and its access log
     repeats the name that it did not accept. A member of the mesh is served before and afterwards.
     """
-    refusal = Refusal(f"certificate SANs are [{probe.stranger}", ("ssl.fail_verify_san",))
+    refusal = Refusal(f"certificate SANs are [{probe.stranger}", "CERTIFICATE_UNKNOWN", ("ssl.fail_verify_san",))
     await judge_refusal(probe, lambda: probe.introduce(CredentialKind.STRANGER), refusal)
 
 
@@ -63,5 +63,5 @@ async def refuses_nameless_caller(probe: Probe) -> None:
     section 4.2.1.6; SPIFFE X.509-SVID section 2 asks for exactly one URI). Envoy counts `fail_verify_san`, and its
     access log shows the empty list of names. A member of the mesh is served before and afterwards.
     """
-    refusal = Refusal("certificate SANs are []", ("ssl.fail_verify_san",))
+    refusal = Refusal("certificate SANs are []", "CERTIFICATE_UNKNOWN", ("ssl.fail_verify_san",))
     await judge_refusal(probe, lambda: probe.introduce(CredentialKind.WITHOUT_IDENTITY), refusal)

@@ -23,7 +23,7 @@ async def refuses_unknown_authority(probe: Probe) -> None:
     other keys, so that only the signature tells them apart (RFC 5280 section 6.1; GovStack IM 1.1.1 section 7.2.1). The
     access log must say that no trusted issuer was found. A member of the mesh is served before and afterwards.
     """
-    refusal = Refusal("unable to get local issuer certificate", ("ssl.fail_verify_error",))
+    refusal = Refusal("unable to get local issuer certificate", "UNKNOWN_CA", ("ssl.fail_verify_error",))
     await judge_refusal(probe, lambda: probe.introduce(CredentialKind.UNKNOWN_AUTHORITY), refusal)
 
 
@@ -42,7 +42,7 @@ async def refuses_expired_certificate(probe: Probe) -> None:
     A client shows a member's certificate that was good for an hour, until an hour ago (RFC 5280 sections 4.1.2.5 and
     6.1). The access log must name the expiry. A member of the mesh is served before and afterwards.
     """
-    refusal = Refusal("certificate has expired", ("ssl.fail_verify_error",))
+    refusal = Refusal("certificate has expired", "CERTIFICATE_EXPIRED", ("ssl.fail_verify_error",))
     await judge_refusal(probe, lambda: probe.introduce(CredentialKind.EXPIRED), refusal)
 
 
@@ -61,7 +61,7 @@ async def refuses_future_certificate(probe: Probe) -> None:
     A client shows a member's certificate that will be good from an hour ahead (RFC 5280 sections 4.1.2.5 and 6.1). The
     access log must say that it is not valid yet. A member of the mesh is served before and afterwards.
     """
-    refusal = Refusal("certificate is not yet valid", ("ssl.fail_verify_error",))
+    refusal = Refusal("certificate is not yet valid", "CERTIFICATE_EXPIRED", ("ssl.fail_verify_error",))
     await judge_refusal(probe, lambda: probe.introduce(CredentialKind.NOT_YET_VALID), refusal)
 
 
@@ -81,5 +81,5 @@ async def refuses_revoked_certificate(probe: Probe) -> None:
     security servers have acknowledged the new list, a client shows it. The access log must name the revocation.
     Another certificate of the same member is served before and afterwards.
     """
-    refusal = Refusal("certificate revoked", ("ssl.fail_verify_error",))
+    refusal = Refusal("certificate revoked", "CERTIFICATE_REVOKED", ("ssl.fail_verify_error",))
     await judge_refusal(probe, lambda: probe.introduce(CredentialKind.REVOKED), refusal)

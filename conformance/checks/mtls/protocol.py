@@ -26,7 +26,7 @@ async def refuses_plaintext(probe: Probe) -> None:
     access log says `HTTP_REQUEST`. A member of the mesh is served before and afterwards.
     """
     # An Envoy that tells protocols apart before it chooses a filter chain finds none, which is as good.
-    refusal = Refusal("HTTP REQUEST", ("ssl.connection_error", "no_filter_chain_match"))
+    refusal = Refusal("HTTP REQUEST", "closed", ("ssl.connection_error", "no_filter_chain_match"))
     await judge_refusal(probe, probe.introduce_in_plaintext, refusal)
 
 
@@ -46,5 +46,5 @@ async def refuses_old_tls(probe: Probe) -> None:
     requirement 1). The server answers `protocol_version` (RFC 8446 section 6.2); Envoy counts `connection_error`
     and its access log says `UNSUPPORTED_PROTOCOL`. The same member is served over TLS 1.3 before and afterwards.
     """
-    refusal = Refusal("UNSUPPORTED PROTOCOL", ("ssl.connection_error",))
+    refusal = Refusal("UNSUPPORTED PROTOCOL", "PROTOCOL_VERSION", ("ssl.connection_error",))
     await judge_refusal(probe, lambda: probe.introduce(newest_tls=TLSVersion.TLSv1_2), refusal)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from conformance.checks.catalogue import check
+from conformance.checks.mtls.refusal import keeps_silent, spoken
 from conformance.probe import CALLER, CredentialKind, EvidenceKind, Feature, Probe
 
 HONEST = "/honest"
@@ -36,8 +37,8 @@ class Encounter:
         }
 
     def refused_for(self, counter: str, reason: str) -> bool:
-        """The caller's security server says this, and counts nothing else."""
-        return reason in self.reason and self.statistics == {counter: 1}
+        """The caller's security server says this, if it says anything, and counts nothing else."""
+        return (reason in self.reason or keeps_silent(self.reason)) and self.statistics == {counter: 1}
 
 
 async def meet(probe: Probe, kind: CredentialKind) -> Encounter:
@@ -52,7 +53,7 @@ async def meet(probe: Probe, kind: CredentialKind) -> Encounter:
             who=IMPOSTERS[kind],
             status=exchange.status,
             entrusted=imposter.bytes_entrusted,
-            reason=str(line.get("upstream_failure") if line else "").replace("_", " "),
+            reason=spoken(line and line.get("upstream_failure")),
             statistics={name.removeprefix(prefix): value for name, value in failures.items() if value},
         )
 
