@@ -167,7 +167,7 @@ seed(
     "break-bystander-gone",
     defect="A building block that nobody changed is looked for where nobody listens.",
     modifier=BystanderUnreachable(),
-    caught_by={"BREAK-002": undecided("others-refused-before")},
+    caught_by={"BREAK-002": undecided("others-refused-before"), "POLICY-004": undecided("caller-refused")},
 )
 
 # ---------------------------------------------------------------------- outliers

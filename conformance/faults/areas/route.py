@@ -151,7 +151,7 @@ seed(
     "route-service-prefix-kept",
     defect="The building block is shown the path with the service's name.",
     modifier=on_inbound(keep_prefix),
-    caught_by={"ROUTE-003": "service-prefix-kept"},
+    caught_by={"ROUTE-003": "service-prefix-kept", "AUTHZ-003": "rule-widened"},
 )
 
 
