@@ -10,6 +10,7 @@ import difflib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -213,8 +214,7 @@ def parse_run_file(text: str, path: Path) -> RunFileSource:
 
 def run_file_schema() -> dict[str, Any]:
     """The JSON Schema of run files, for editors."""
-    schema = RunFile.model_json_schema()
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **_model_schema()}
 
 
 def _contradictions(run_file: RunFile) -> Iterator[tuple[tuple[str | int, ...], str]]:
@@ -265,9 +265,14 @@ def _sentence(error: Any, document: YamlDocument) -> tuple[str, str]:
     return document.where(location), what
 
 
+@cache
+def _model_schema() -> dict[str, Any]:
+    return RunFile.model_json_schema()
+
+
 def _known_keys(location: tuple[str | int, ...]) -> list[str]:
     """The keys that are valid at a place, from the models themselves."""
-    schema = RunFile.model_json_schema()
+    schema = _model_schema()
     here: dict[str, Any] = schema
     for part in location:
         here = here.get("items", {}) if isinstance(part, int) else here.get("properties", {}).get(part, {})
