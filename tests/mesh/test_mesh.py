@@ -1,0 +1,147 @@
+"""A whole mesh with the smallest building block: calls, policies, the dead, and what is left in the end."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any
+
+import httpx
+import pytest
+from workplace import Workplace
+
+from conformance.envoy.binary import installed_binary
+from conformance.envoy.process import ProcessRuntime
+from conformance.mesh import BYSTANDER, CALLER, WITNESS, Applications, Mesh
+from conformance.model.errors import EnvironmentFault, SubjectFault
+from conformance.model.policy import ServicePolicy
+from conformance.model.run_file import parse_run_file
+from conformance.system.deadlines import until
+from conformance.system.guard import Guard
+
+StartMesh = Callable[..., AbstractAsyncContextManager[Mesh]]
+
+
+@pytest.fixture
+def start_mesh(workplace: Workplace, monkeypatch: pytest.MonkeyPatch) -> StartMesh:
+    """Starts a mesh from a run file, in this process."""
+    monkeypatch.setattr("tempfile.tempdir", str(workplace.temporary))
+
+    @asynccontextmanager
+    async def start(**changes: Any) -> AsyncIterator[Mesh]:
+        path = workplace.folder / workplace.run_file(**changes)
+        run_file = parse_run_file(path.read_text(), path).run_file
+        timeouts = run_file.timeout_table()
+        guard = Guard()
+        try:
+            mesh = Mesh(
+                applications=Applications(run_file, workplace.folder, timeouts, guard),
+                runtime=ProcessRuntime(installed_binary(), guard),
+                timeouts=timeouts,
+                guard=guard,
+            )
+            async with mesh:
+                yield mesh
+        finally:
+            guard.close()
+
+    return start
+
+
+async def call(mesh: Mesh, path: str) -> int:
+    """The status of a call by the calling application."""
+    outbound = mesh.members[CALLER].outbound
+    async with httpx.AsyncClient(trust_env=False, timeout=20) as client:
+        return (await client.get(f"http://{outbound.host}:{outbound.port}{path}")).status_code
+
+
+async def test_calls_pass_policies_change_and_nothing_is_left(start_mesh: StartMesh, workplace: Workplace):
+    async with start_mesh() as mesh:
+        assert mesh.folder.stat().st_mode & 0o777 == 0o700
+        assert set(mesh.members) == {"things", BYSTANDER, CALLER}
+        assert [await call(mesh, path) for path in ("/things/things", "/witness/", "/bystander/")] == [200, 200, 200]
+        assert await call(mesh, "/nobody/") == 404
+
+        propagation = await mesh.apply(mesh.policies[WITNESS].changed(access=()))
+        assert propagation.acknowledged
+        assert propagation.servers == ("things",)
+        await until(lambda: refused(mesh), what="the call is refused", timeout=20)
+        assert await call(mesh, "/things/things") == 200
+
+        await mesh.restore()
+        await until(lambda: accepted(mesh), what="the call is let through again", timeout=20)
+
+        nowhere = await mesh.apply(mesh.policies[BYSTANDER].changed(timeout_s=9.0))
+        assert set(nowhere.servers) == {BYSTANDER, CALLER}
+    assert workplace.left() == []
+
+
+async def refused(mesh: Mesh) -> bool:
+    return await call(mesh, "/witness/") == 403
+
+
+async def accepted(mesh: Mesh) -> bool:
+    return await call(mesh, "/witness/") == 200
+
+
+async def test_an_added_service_is_found_and_restore_takes_it_away(start_mesh: StartMesh):
+    async with start_mesh() as mesh:
+        added = ServicePolicy(
+            service="added",
+            endpoints=mesh.policies[WITNESS].endpoints,
+            access=mesh.policies[WITNESS].access,
+        )
+        mesh.register(added, provider="things")
+        propagation = await mesh.apply(added)
+        assert propagation.acknowledged
+        assert set(propagation.servers) == {"things", CALLER}
+        await until(lambda: found(mesh, 200), what="the new service answers", timeout=20)
+        await mesh.restore()
+        assert "added" not in mesh.policies
+        await until(lambda: found(mesh, 404), what="the new service is gone", timeout=20)
+
+
+async def found(mesh: Mesh, status: int) -> bool:
+    return await call(mesh, "/added/") == status
+
+
+async def test_a_dead_security_server_is_noticed_by_whoever_waits(start_mesh: StartMesh):
+    async with start_mesh() as mesh:
+        mesh.refuse_if_dead()
+        mesh.members[BYSTANDER].running.kill()
+        forever = until(lambda: False, what="nothing", timeout=600)
+        with pytest.raises(EnvironmentFault, match=f"security server {BYSTANDER} was ended by signal 9"):
+            await mesh.unless_dead(forever)
+        with pytest.raises(EnvironmentFault):
+            mesh.refuse_if_dead()
+
+
+async def test_a_building_block_that_does_not_start_is_the_error_and_nothing_is_left(
+    start_mesh: StartMesh, workplace: Workplace
+):
+    exits = {"command": ["{python}", "-c", "raise SystemExit('not today')"]}
+    with pytest.raises(SubjectFault, match="exited with code 1 before it was ready") as failed:
+        async with start_mesh(subject=exits):
+            pass
+    assert "not today" in failed.value.detail
+    assert workplace.left() == []
+
+
+async def test_the_end_of_the_subject_is_known(start_mesh: StartMesh):
+    async with start_mesh() as mesh:
+        assert mesh.applications.end_of_subject() is None
+        mesh.applications.running["things"].kill()
+        await until(lambda: mesh.applications.end_of_subject() is not None, what="its end is noticed", timeout=20)
+        assert mesh.applications.end_of_subject().startswith("exited with code -9")
+
+
+async def test_building_blocks_call_only_whom_they_declare(start_mesh: StartMesh):
+    helper = {"name": "helper", "command": ["{python}", "things.py", "{port}"]}
+    async with start_mesh(subject={"calls": ["helper"]}, companions=[helper]) as mesh:
+        statuses = {}
+        async with httpx.AsyncClient(trust_env=False, timeout=20) as client:
+            for caller, called in (("things", "helper"), ("helper", "things")):
+                outbound = mesh.members[caller].outbound
+                answer = await client.get(f"http://{outbound.host}:{outbound.port}/{called}/things")
+                statuses[caller] = answer.status_code
+        assert statuses == {"things": 200, "helper": 404}
