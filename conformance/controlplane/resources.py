@@ -24,6 +24,7 @@ class ResourceType(Enum):
     """The resource types that the control plane serves; the value is the full name of the protobuf message."""
 
     LISTENER = "envoy.config.listener.v3.Listener"
+    SCOPED_ROUTE = "envoy.config.route.v3.ScopedRouteConfiguration"
     ROUTE = "envoy.config.route.v3.RouteConfiguration"
     CLUSTER = "envoy.config.cluster.v3.Cluster"
     ENDPOINT = "envoy.config.endpoint.v3.ClusterLoadAssignment"
@@ -44,7 +45,7 @@ class ResourceType(Enum):
     @property
     def listed_whole(self) -> bool:
         """Whether a state-of-the-world response has to list all of them, because absence means removal."""
-        return self in (ResourceType.LISTENER, ResourceType.CLUSTER)
+        return self in (ResourceType.LISTENER, ResourceType.CLUSTER, ResourceType.SCOPED_ROUTE)
 
     @property
     def name_field(self) -> str:
@@ -53,6 +54,7 @@ class ResourceType(Enum):
 
 
 Reference = tuple[ResourceType, str]
+ROUTE_NAMES = (("route_config_name", "routeConfigName"), ("route_configuration_name", "routeConfigurationName"))
 
 
 @dataclass(frozen=True, slots=True, weakref_slot=True, eq=False)
@@ -127,9 +129,10 @@ def _references(kind: ResourceType, name: str, fields: Mapping[str, Any]) -> Ite
 
 def _nested_references(value: object) -> Iterator[Reference]:
     if isinstance(value, Mapping):
-        route = _either(value, "route_config_name", "routeConfigName")
-        if isinstance(route, str):
-            yield ResourceType.ROUTE, route
+        for names in ROUTE_NAMES:
+            route = _either(value, *names)
+            if isinstance(route, str):
+                yield ResourceType.ROUTE, route
         name = value.get("name")
         if isinstance(name, str):
             if _either(value, "sds_config", "sdsConfig") is not None:

@@ -24,11 +24,12 @@ from conformance.controlplane.subscription import PATIENCE_S, Batch, Dialect, Su
 
 __all__ = ["Stream"]
 
-CLUSTER, ENDPOINT, SECRET, LISTENER, ROUTE, EXTENSION_CONFIG = SENDING_ORDER = (
+CLUSTER, ENDPOINT, SECRET, LISTENER, SCOPED_ROUTE, ROUTE, EXTENSION_CONFIG = SENDING_ORDER = (
     ResourceType.CLUSTER,
     ResourceType.ENDPOINT,
     ResourceType.SECRET,
     ResourceType.LISTENER,
+    ResourceType.SCOPED_ROUTE,
     ResourceType.ROUTE,
     ResourceType.EXTENSION_CONFIG,
 )
@@ -38,16 +39,18 @@ WAITS_FOR: Mapping[ResourceType, Sequence[ResourceType]] = {
     ENDPOINT: (),
     SECRET: (),
     LISTENER: (CLUSTER, ENDPOINT),
+    SCOPED_ROUTE: (CLUSTER, ENDPOINT, LISTENER),
     ROUTE: (CLUSTER, ENDPOINT, LISTENER),
     EXTENSION_CONFIG: (CLUSTER, ENDPOINT),
 }
 # What may refer to a type, and so has to let go of it before it is removed.
 REFERRERS: Mapping[ResourceType, Sequence[ResourceType]] = {
-    CLUSTER: (LISTENER, ROUTE, EXTENSION_CONFIG),
-    ENDPOINT: (CLUSTER, LISTENER, ROUTE, EXTENSION_CONFIG),
+    CLUSTER: (LISTENER, SCOPED_ROUTE, ROUTE, EXTENSION_CONFIG),
+    ENDPOINT: (CLUSTER, LISTENER, SCOPED_ROUTE, ROUTE, EXTENSION_CONFIG),
     SECRET: (CLUSTER, LISTENER),
     LISTENER: (),
-    ROUTE: (LISTENER,),
+    SCOPED_ROUTE: (LISTENER,),
+    ROUTE: (LISTENER, SCOPED_ROUTE),
     EXTENSION_CONFIG: (LISTENER,),
 }
 TYPE_OF_URL = {kind.type_url: kind for kind in ResourceType}

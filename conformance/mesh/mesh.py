@@ -13,20 +13,22 @@ from collections.abc import Awaitable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from conformance.controlplane.behaviour import Behaviour
+from conformance.controlplane.resources import ResourceType
 from conformance.controlplane.server import ControlPlane, Rejected, UnixListen
 from conformance.controlplane.snapshot import AppliedVersion
-from conformance.controlplane.rendering import Identity, InboundService, OutboundService, SecurityServerView, render
-from conformance.envoy.runtime import Runtime, SecurityServer, SecurityServerSpec
+from conformance.envoy.runtime import Runtime, SecurityServerSpec
 from conformance.mesh.applications import Applications
-from conformance.mesh.modifiers import Modifier, Resources
+from conformance.mesh.configuration import Configuration, Difference
+from conformance.mesh.member import Member
+from conformance.mesh.modifiers import Modifier
 from conformance.mesh.witness import Witness, WitnessEndpoint
 from conformance.model.errors import DeadlineExceeded, EnvironmentFault
 from conformance.model.policy import AccessRule, Endpoint, ServicePolicy
 from conformance.model.timeouts import Timeouts
-from conformance.pki import Credential, TrustDomain
+from conformance.pki import TrustDomain
 from conformance.system.folders import PrivateFolder
 from conformance.system.guard import Guard
 
@@ -66,26 +68,6 @@ class Propagation:
         return not self.unacknowledged and not self.rejected
 
 
-@dataclass
-class Member:
-    """One security server of the mesh and what stands behind it."""
-
-    name: str
-    credential: Credential
-    services: tuple[str, ...]
-    calls: tuple[str, ...]
-    server: SecurityServer | None = None
-    inbound: Endpoint | None = None
-    outbound: Endpoint | None = None
-
-    @property
-    def running(self) -> SecurityServer:
-        """The Envoy, once it was started."""
-        if self.server is None:
-            raise EnvironmentFault(f"security server {self.name} is not running", next_step="start the mesh first")
-        return self.server
-
-
 class Mesh:
     """See the module's docstring. Use as an async context manager; nothing is left afterwards."""
 
@@ -105,15 +87,14 @@ class Mesh:
         self.trust_domain = TrustDomain()
         self.witness = Witness()
         self.members: dict[str, Member] = {}
-        self.policies: dict[str, ServicePolicy] = {}
         self._baseline: dict[str, ServicePolicy] = {}
-        self._imposters: dict[str, Endpoint] = {}
-        self._rendered: dict[str, Resources] = {}
+        self._unannounced: set[str] = set()
         self._modifiers = tuple(modifiers)
         self.runtime = runtime
         self._exits = AsyncExitStack()
         self.witness_endpoint: WitnessEndpoint
         self.control_plane: ControlPlane
+        self.configuration: Configuration
         self.folder: Path
 
     # ------------------------------------------------------------------ life
@@ -144,7 +125,7 @@ class Mesh:
         self._exits.push_async_callback(self._close_control_plane)
         await self.start_control_plane()
         self._exits.push_async_callback(self.runtime.close)
-        self._push(self.members)
+        self._push(self.configuration.of_everything())
         async with asyncio.TaskGroup() as starting:
             for member in self.members.values():
                 starting.create_task(self._start_server(member))
@@ -173,10 +154,13 @@ class Mesh:
         for name, provided in services.items():
             self.members[name] = Member(
                 name=name,
+                identity=self.identity(name),
                 credential=self.trust_domain.issue(self.identity_path(name)),
-                services=provided,
-                calls=everything if name == CALLER else tuple(calls.get(name, ())),
+                services=dict.fromkeys(provided),
+                calls=dict.fromkeys(everything if name == CALLER else calls.get(name, ())),
             )
+        logs = {name: self._spec(member).access_log for name, member in self.members.items()}
+        self.configuration = Configuration(self.members, self.trust_domain, self._modifiers, logs)
         for service in everything:
             callers = [CALLER, *(name for name, called in calls.items() if service in called)]
             self.policies[service] = ServicePolicy(
@@ -236,7 +220,7 @@ class Mesh:
 
     async def stop_control_plane(self) -> None:
         """Stop it; the security servers go on with what they have."""
-        await self.acknowledgements("", self._say_farewell())
+        await self.acknowledgements("", self._push(self.configuration.farewell()))
         await self.control_plane.stop()
 
     async def _close_control_plane(self) -> None:
@@ -247,21 +231,28 @@ class Mesh:
         """A new control plane takes over, with an empty memory but the same policies."""
         await self.stop_control_plane()
         self.control_plane = ControlPlane(behaviour=self._behaviour())
-        self._rendered.clear()
-        self._push(self.members)
+        self.configuration.forget()
+        self._push(self.configuration.of_everything())
         await self.start_control_plane()
 
     async def reunion(self) -> Propagation:
         """Wait until every security server has found the control plane again and acknowledged what it has for it."""
         versions = {}
-        for name, rendered in self._rendered.items():
+        for name, told in self.configuration.sent.items():
             types = self.control_plane.status(name).types
-            current = {kind: types[kind].current for kind in rendered}
-            names = {kind: frozenset(named) for kind, named in rendered.items()}
-            versions[name] = AppliedVersion(name, current, names)
+            names: dict[ResourceType, set[str]] = {}
+            for kind, resource in told:
+                names.setdefault(kind, set()).add(resource)
+            current = {kind: types[kind].current for kind in names}
+            versions[name] = AppliedVersion(name, current, {kind: frozenset(named) for kind, named in names.items()})
         return await self.acknowledgements("", versions, timeout=self.timeouts.reconnect)
 
     # ------------------------------------------------------------------ policies
+
+    @property
+    def policies(self) -> dict[str, ServicePolicy]:
+        """What is in force for each service. Change it by `apply`."""
+        return self.configuration.policies
 
     async def apply(self, *policies: ServicePolicy) -> Propagation:
         """Put changed policies in force, and wait until the servers concerned have acknowledged or rejected them."""
@@ -275,13 +266,9 @@ class Mesh:
         """Tell the control plane about changed policies without waiting for anybody."""
         for policy in policies:
             self.policies[policy.service] = policy
-        services = {policy.service for policy in policies}
-        concerned = [
-            name
-            for name, member in self.members.items()
-            if services.intersection(member.services) or services.intersection(member.calls)
-        ]
-        return policies[-1].version if policies else "", self._push(concerned)
+        differences = self.configuration.of_services({policy.service for policy in policies} | self._unannounced)
+        self._unannounced.clear()
+        return policies[-1].version if policies else "", self._push(differences)
 
     async def acknowledgements(
         self, policy: str, versions: Mapping[str, AppliedVersion], *, timeout: float | None = None
@@ -303,7 +290,7 @@ class Mesh:
 
     async def push_all(self) -> Propagation:
         """Render everything anew, as after a change of certificates, and wait for the acknowledgements."""
-        return await self.acknowledgements("", self._push(self.members))
+        return await self.acknowledgements("", self._push(self.configuration.of_everything()))
 
     async def restore(self) -> None:
         """Back to the policies of the beginning.
@@ -314,7 +301,7 @@ class Mesh:
         """
         for service in [service for service in self.policies if service not in self._baseline]:
             self.withdraw(service)
-        self.policies = dict(self._baseline)
+        self.policies.update(self._baseline)
         propagation = await self.push_all()
         if not propagation.acknowledged:
             raise EnvironmentFault(
@@ -334,18 +321,18 @@ class Mesh:
 
         """
         self.policies[policy.service] = policy
-        self.members[CALLER].calls += (policy.service,)
-        self.members[provider].services += (policy.service,)
-        if peer is not None:
-            self._imposters[policy.service] = peer
+        self.members[CALLER].calls[policy.service] = None
+        self.members[provider].services[policy.service] = None
+        self.configuration.register(policy.service, peer)
+        self._unannounced.add(policy.service)
 
     def withdraw(self, service: str) -> None:
         """Take an added service away again. It counts from the next `apply` on."""
         for member in self.members.values():
-            member.services = tuple(each for each in member.services if each != service)
-            member.calls = tuple(each for each in member.calls if each != service)
-        self._imposters.pop(service, None)
-        del self.policies[service]
+            member.services.pop(service, None)
+            member.calls.pop(service, None)
+        self.configuration.withdraw(service)
+        self._unannounced.add(service)
 
     # ------------------------------------------------------------------ names
 
@@ -360,34 +347,16 @@ class Mesh:
 
     def provider_of(self, service: str) -> Member:
         """The security server that stands before a service."""
-        return next(member for member in self.members.values() if service in member.services)
+        return next(member for member in self.members.values() if member.provides(service))
 
-    # ------------------------------------------------------------------ rendering
+    # ------------------------------------------------------------------ inside
 
-    def _push(self, servers: Sequence[str] | Mapping[str, Any]) -> dict[str, AppliedVersion]:
-        """Hand the control plane the resources of these servers; gives the versions of those that changed."""
-        versions = {}
-        for name in servers:
-            rendered = render(self._view(self.members[name]))
-            for modifier in self._modifiers:
-                rendered = modifier.resources(name, rendered)
-            if rendered == self._rendered.get(name):
-                continue
-            self._rendered[name] = rendered
-            versions[name] = self.control_plane.set_resources(name, rendered)
-        return versions
-
-    def _say_farewell(self) -> dict[str, AppliedVersion]:
-        """Hand the control plane what the modifiers want the servers to get at last."""
-        versions = {}
-        for name, rendered in self._rendered.items():
-            last = rendered
-            for modifier in self._modifiers:
-                last = modifier.farewell(name, last)
-            if last != rendered:
-                self._rendered[name] = last
-                versions[name] = self.control_plane.set_resources(name, last)
-        return versions
+    def _push(self, differences: Mapping[str, Difference]) -> dict[str, AppliedVersion]:
+        """Tell the control plane; gives the version that each security server concerned has to acknowledge."""
+        return {
+            server: self.control_plane.update(server, difference.changed, difference.removed)
+            for server, difference in differences.items()
+        }
 
     async def _restart(self, member: Member) -> None:
         """Another one takes a security server's place; its peers are told the new address."""
@@ -395,33 +364,6 @@ class Mesh:
         await self._start_server(member)
         await self.push_all()
         await predecessor.stop()
-
-    def _view(self, member: Member) -> SecurityServerView:
-        return SecurityServerView(
-            name=member.name,
-            identity=Identity(member.credential.certificate_chain_pem, member.credential.private_key_pem),
-            trust=self.trust_domain.bundle_pem,
-            revocations=self.trust_domain.crl_pem,
-            members=tuple(self.identity(name) for name in self.members),
-            inbound=tuple(InboundService(self._told(service)) for service in member.services),
-            outbound=tuple(self._outbound(service) for service in member.calls),
-            access_log=self._spec(member).access_log,
-        )
-
-    def _outbound(self, service: str) -> OutboundService:
-        provider = self.provider_of(service)
-        policy = self._told(service)
-        return OutboundService(
-            policy=policy,
-            peers=(peer,) if (peer := self._imposters.get(service, provider.inbound)) else (),
-            identity=self.identity(provider.name),
-        )
-
-    def _told(self, service: str) -> ServicePolicy:
-        policy = self.policies[service]
-        for modifier in self._modifiers:
-            policy = modifier.policy(policy)
-        return policy
 
     def credential_kind(self, kind: str) -> str:
         """Which kind of certificate to make when a check asks for one."""

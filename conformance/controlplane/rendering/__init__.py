@@ -1,12 +1,20 @@
 """From policies to xDS resources, as pure functions: one module for each concern, plain dictionaries in protobuf JSON form."""
 
 from conformance.controlplane.rendering.security_server import (
-    Identity,
-    InboundService,
-    ListenAddress,
-    OutboundService,
-    SecurityServerView,
-    render,
+    Rendered,
+    render_foundation,
+    render_inbound,
+    render_outbound,
 )
+from conformance.controlplane.rendering.view import Identity, ListenAddress, OutboundService, SecurityServerView
 
-__all__ = ["Identity", "InboundService", "ListenAddress", "OutboundService", "SecurityServerView", "render"]
+__all__ = [
+    "Identity",
+    "ListenAddress",
+    "OutboundService",
+    "Rendered",
+    "SecurityServerView",
+    "render_foundation",
+    "render_inbound",
+    "render_outbound",
+]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
-
 from conformance.controlplane.rendering.view import OutboundService, Resource
 from conformance.model.policy import Endpoint, OutlierDetection, ServicePolicy
 
@@ -18,7 +16,6 @@ def seconds(value: float) -> str:
     return f"{value:.9f}".rstrip("0").rstrip(".") + "s"
 
 
-@lru_cache(maxsize=65536)
 def application_cluster(policy: ServicePolicy) -> Resource:
     """The building block itself: HTTP/1.1 on loopback, bounded by its circuit breaker."""
     breaker = policy.circuit_breaker
@@ -56,7 +53,6 @@ def application_cluster(policy: ServicePolicy) -> Resource:
     return cluster
 
 
-@lru_cache(maxsize=65536)
 def peer_cluster(service: OutboundService) -> Resource:
     """The provider's security server: HTTP/2 over mutual TLS 1.3, accepted under one exact identity only."""
     return _cluster(f"peer-{service.policy.service}") | {
@@ -91,7 +87,6 @@ def peer_cluster(service: OutboundService) -> Resource:
     }
 
 
-@lru_cache(maxsize=65536)
 def endpoints_of(cluster: str, endpoints: tuple[Endpoint, ...]) -> Resource:
     """Where a cluster's hosts listen."""
     return {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from conformance.controlplane.rendering.clusters import ADS
+from conformance.controlplane.rendering.routes import SCHEMES, Listener
 from conformance.controlplane.rendering.rules import deny_everybody
 from conformance.controlplane.rendering.view import ListenAddress, Resource, SecurityServerView
 
@@ -95,14 +96,25 @@ def _listener(name: str, address: ListenAddress, connection_manager: Resource) -
     }
 
 
-def _connection_manager(name: str, view: SecurityServerView, filters: list[Resource]) -> Resource:
+def _connection_manager(name: Listener, view: SecurityServerView, filters: list[Resource]) -> Resource:
     return {
         "name": "envoy.filters.network.http_connection_manager",
         "typed_config": {
             "@type": f"{TYPE}envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
             "stat_prefix": name,
             "codec_type": "AUTO",
-            "rds": {"route_config_name": name, "config_source": ADS},
+            "scoped_routes": {
+                "name": name,
+                "scope_key_builder": {
+                    "fragments": [
+                        {"header_value_extractor": {"name": ":scheme", "index": 0}},
+                        {"header_value_extractor": {"name": ":path", "element_separator": "/", "index": 1}},
+                    ]
+                },
+                "rds_config_source": ADS,
+                "scoped_rds": {"scoped_rds_config_source": ADS},
+            },
+            "scheme_header_transformation": {"scheme_to_overwrite": SCHEMES[name]},
             "http_filters": filters,
             "access_log": [_access_log(name, view, CALL_FIELDS)],
             # What rules compare must be what the building block will see.

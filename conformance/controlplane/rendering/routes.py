@@ -3,24 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import lru_cache
+from typing import Final, Literal
 
 from conformance.controlplane.rendering.clusters import seconds
 from conformance.controlplane.rendering.rules import access_rules
-from conformance.controlplane.rendering.view import InboundService, OutboundService, Resource
-from conformance.model.policy import IDEMPOTENT_METHODS, PathMatch, PathMatchKind, PolicyVersion, RetryPolicy, Route, ServicePolicy
+from conformance.controlplane.rendering.view import Resource
+from conformance.model.policy import (
+    IDEMPOTENT_METHODS,
+    PathMatch,
+    PathMatchKind,
+    PolicyVersion,
+    RetryPolicy,
+    Route,
+    ServicePolicy,
+)
 
-__all__ = ["inbound_routes", "outbound_routes"]
+__all__ = ["SCHEMES", "Listener", "inbound_routes", "outbound_routes", "scope"]
+
+Listener = Literal["inbound", "outbound"]
+SCHEMES: Final[dict[Listener, str]] = {"inbound": "https", "outbound": "http"}
 
 
-def inbound_routes(services: Sequence[InboundService]) -> Resource:
+def inbound_routes(policy: ServicePolicy) -> Resource:
     """On the provider's side: `/{service}/path` becomes `/path`, guarded by the service's access rules."""
-    return _configuration("inbound", [route for each in services for route in _to_application(each.policy)])
+    return _configuration("inbound", policy.service, _to_application(policy))
 
 
-def outbound_routes(services: Sequence[OutboundService]) -> Resource:
+def outbound_routes(policy: ServicePolicy) -> Resource:
     """On the caller's side: `/{service}/...` goes unchanged to the provider's security server, with retries."""
-    configuration = _configuration("outbound", [route for each in services for route in _to_peer(each.policy)])
+    configuration = _configuration("outbound", policy.service, _to_peer(policy))
     configuration["virtual_hosts"][0] |= {
         "include_request_attempt_count": True,
         "include_attempt_count_in_response": True,
@@ -28,16 +39,31 @@ def outbound_routes(services: Sequence[OutboundService]) -> Resource:
     return configuration
 
 
-def _configuration(name: str, routes: list[Resource]) -> Resource:
+def scope(listener: Listener, service: str) -> Resource:
+    """Where a listener finds the routes of a service: by the first segment of the path.
+
+    Each service has a route configuration of its own, so that a change of one service is a change of one small resource,
+    however many there are. (Envoy documentation: "Scoped routing".) All listeners of a security server get all of its
+    scopes, so the scheme, which each listener sets itself, tells them apart.
+    """
+    name = f"{listener}/{service}"
     return {
         "name": name,
-        "virtual_hosts": [{"name": name, "domains": ["*"], "routes": routes}],
+        "route_configuration_name": name,
+        "key": {"fragments": [{"string_key": SCHEMES[listener]}, {"string_key": service}]},
+    }
+
+
+def _configuration(listener: Listener, service: str, routes: Sequence[Resource]) -> Resource:
+    name = f"{listener}/{service}"
+    return {
+        "name": name,
+        "virtual_hosts": [{"name": name, "domains": ["*"], "routes": list(routes)}],
         # A cluster that arrives with the same change may be a moment later than its route.
         "validate_clusters": False,
     }
 
 
-@lru_cache(maxsize=65536)
 def _to_application(policy: ServicePolicy) -> tuple[Resource, ...]:
     special = sorted(policy.routes, key=_specificity, reverse=True)
     whole = PathMatch(PathMatchKind.PREFIX, "/")
@@ -57,7 +83,6 @@ def _to_application(policy: ServicePolicy) -> tuple[Resource, ...]:
     )
 
 
-@lru_cache(maxsize=65536)
 def _to_peer(policy: ServicePolicy) -> tuple[Resource, ...]:
     everything = {"prefix": f"/{policy.service}/"}
     action = {"cluster": f"peer-{policy.service}", "timeout": seconds(policy.timeout_s)}

@@ -1,4 +1,4 @@
-"""What a security server has to know: its part of the policies, its identity, and whom it trusts."""
+"""What a security server has to know: its identity, whom it trusts, and how it reaches services of others."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 from conformance.model.policy import Endpoint, ServicePolicy
 
-__all__ = ["Identity", "InboundService", "ListenAddress", "OutboundService", "Resource", "SecurityServerView"]
+__all__ = ["Identity", "ListenAddress", "OutboundService", "Resource", "SecurityServerView"]
 
 Resource = dict[str, Any]
 """An xDS resource in protobuf JSON form."""
@@ -31,13 +31,6 @@ class ListenAddress:
 
 
 @dataclass(frozen=True)
-class InboundService:
-    """A building block behind this security server."""
-
-    policy: ServicePolicy
-
-
-@dataclass(frozen=True)
 class OutboundService:
     """A service that the applications of this security server may address.
 
@@ -55,7 +48,7 @@ class OutboundService:
 
 @dataclass(frozen=True)
 class SecurityServerView:
-    """Everything that one security server's configuration is made from.
+    """What one security server's configuration is made from, apart from the services.
 
     Attributes:
         name: the node id.
@@ -63,8 +56,6 @@ class SecurityServerView:
         trust: root certificates of the mesh, PEM.
         revocations: certificate revocation lists, PEM, one for each authority of a chain; empty: none are checked.
         members: SPIFFE ids of all security servers of the mesh; nobody else completes a handshake.
-        inbound: the building blocks behind it.
-        outbound: the services that its applications may call.
         access_log: the file it writes one JSON line to for each call and each refused connection.
         inbound_address, outbound_address: where it listens for peers, and for its own applications.
 
@@ -75,8 +66,6 @@ class SecurityServerView:
     trust: bytes
     revocations: bytes
     members: tuple[str, ...]
-    inbound: tuple[InboundService, ...]
-    outbound: tuple[OutboundService, ...]
     access_log: Path
     inbound_address: ListenAddress = ListenAddress()
     outbound_address: ListenAddress = ListenAddress()
