@@ -38,11 +38,10 @@ class RoutesRewritten(Modifier):
 
     def resources(self, server: str, resources: Resources) -> Resources:
         """The witness's routes, one after the other, on a copy."""
-        routes = copy.deepcopy(resources[ResourceType.ROUTE])
-        for host in routes["inbound"]["virtual_hosts"]:
+        routes = copy.deepcopy(resources.get(ResourceType.ROUTE, {}))
+        for host in routes.get(f"inbound/{WITNESS}", {}).get("virtual_hosts", ()):
             for route in host["routes"]:
-                if route["name"] == WITNESS:
-                    self.rewrite(route["typed_per_filter_config"][RBAC]["rbac"])
+                self.rewrite(route["typed_per_filter_config"][RBAC]["rbac"])
         return {**resources, ResourceType.ROUTE: routes}
 
     def rewrite(self, rbac: dict[str, Any]) -> None:
@@ -299,7 +298,7 @@ class CallsRunOut(Modifier):
             "filter_enabled": always,
             "filter_enforced": always,
         }
-        for host in resources[ResourceType.ROUTE]["inbound"]["virtual_hosts"]:
+        for host in resources.get(ResourceType.ROUTE, {}).get(f"inbound/{WITNESS}", {}).get("virtual_hosts", ()):
             whole = [route for route in host["routes"] if route["match"] == {"prefix": f"/{WITNESS}/"}]
             host["routes"][:0] = [self._limited(route, path, twice) for route in whole for path in self.PATHS]
         return resources

@@ -141,10 +141,11 @@ seed(
 
 def share_a_cluster(_: str, resources: Resources) -> None:
     """All building blocks behind the subject's security server."""
-    routes = resources[ResourceType.ROUTE]["inbound"]["virtual_hosts"][0]["routes"]
-    if any(route["name"] == WITNESS for route in routes):
-        for route in routes:
-            route["route"]["cluster"] = APPLICATION
+    routes = resources.get(ResourceType.ROUTE, {})
+    if f"inbound/{WITNESS}" in routes:
+        for name, configuration in routes.items():
+            for route in configuration["virtual_hosts"][0]["routes"] if name.startswith("inbound/") else ():
+                route["route"]["cluster"] = APPLICATION
 
 
 seed(

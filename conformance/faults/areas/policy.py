@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from conformance.controlplane.behaviour import Behaviour
-from conformance.controlplane.resources import Resource, ResourceType, encode
+from conformance.controlplane.resources import Reference, Resource, ResourceType, encode
 from conformance.controlplane.snapshot import Change
 from conformance.faults.seeding import Caught, seed
 from conformance.mesh import CALLER, WITNESS, Modifier, Resources
@@ -102,12 +102,17 @@ seed(
 
 def with_inbound_routes(resources: Resources, change: Callable[[Routes], None]) -> Resources:
     """These resources with changed routes from the security server to its building blocks."""
-    named = resources[ResourceType.ROUTE]
-    inbound = copy.deepcopy(named["inbound"])
-    for host in inbound["virtual_hosts"]:
-        for route in host["routes"]:
-            change(route)
-    return {**resources, ResourceType.ROUTE: {**named, "inbound": inbound}}
+    named = copy.deepcopy(resources.get(ResourceType.ROUTE, {}))
+    for route in routes_in(named, "inbound/"):
+        change(route)
+    return {**resources, ResourceType.ROUTE: named}
+
+
+def routes_in(named: Mapping[str, Any], prefix: str) -> Iterator[Routes]:
+    """The routes of all route configurations whose names begin so."""
+    for name, configuration in named.items():
+        if name.startswith(prefix):
+            yield from configuration["virtual_hosts"][0]["routes"]
 
 
 def rules_of(route: Routes) -> dict[str, Any]:
@@ -202,7 +207,7 @@ class RulesWithTheConnection(Modifier):
     def resources(self, server: str, resources: Resources) -> Resources:
         """With a second filter chain for them; the callers' own security servers offer HTTP/2 only."""
         rules = {}
-        for route in resources[ResourceType.ROUTE]["inbound"]["virtual_hosts"][0]["routes"]:
+        for route in routes_in(resources.get(ResourceType.ROUTE, {}), "inbound/"):
             service = {"url_path": {"path": {"prefix": f"/{route['name']}/"}}}
             for name, rule in rules_of(route).items():
                 permissions = {"and_rules": {"rules": [service, *rule["permissions"]]}}
@@ -266,11 +271,10 @@ class RevisionEverywhere(Modifier):
 
     def resources(self, server: str, resources: Resources) -> Resources:
         """Outbound routes carry the revision of the whole policy."""
-        named = resources[ResourceType.ROUTE]
-        outbound = copy.deepcopy(named["outbound"])
-        for route in outbound["virtual_hosts"][0]["routes"]:
+        named = copy.deepcopy(resources.get(ResourceType.ROUTE, {}))
+        for route in routes_in(named, "outbound/"):
             route["metadata"]["filter_metadata"]["revision"] = {"policy": self._versions[route["name"]]}
-        return {**resources, ResourceType.ROUTE: {**named, "outbound": outbound}}
+        return {**resources, ResourceType.ROUTE: named}
 
 
 seed(
@@ -312,19 +316,19 @@ class Successor(Behaviour):
     One takes over if it is told everything before it runs; the first of a mesh runs before it is told anything.
     """
 
-    def __init__(self, begin_with: Callable[[str, Resource], Resource]) -> None:
+    def __init__(self, begin_with: Callable[[Resource], Resource]) -> None:
         self._begin_with = begin_with
         self._begun: set[str] = set()
-        self.oldest: dict[str, Resource] = {}
+        self.oldest: dict[Reference, Resource] = {}
 
     def receive(self, node_id: str, change: Change, *, running: bool) -> Sequence[Change]:
         """The first change of each node is another one, if it is told before the start."""
-        inbound = (ResourceType.ROUTE, "inbound")
-        if inbound in change.changed:
-            self.oldest.setdefault(node_id, change.changed[inbound])
-            if not running and node_id not in self._begun:
-                other = self._begin_with(node_id, change.changed[inbound])
-                change = Change({**change.changed, inbound: other}, change.removed)
+        inbound = {key: told for key, told in change.changed.items() if key[1].startswith("inbound/")}
+        routes = {key: told for key, told in inbound.items() if key[0] is ResourceType.ROUTE}
+        self.oldest = {**routes, **self.oldest}
+        if not running and node_id not in self._begun:
+            others = {key: self._begin_with(told) for key, told in routes.items()}
+            change = Change({**change.changed, **others}, change.removed)
         self._begun.add(node_id)
         return (change,)
 
@@ -333,16 +337,16 @@ class Backup(Modifier):
     """A control plane that takes over begins with the oldest routes that its predecessor has had."""
 
     def __init__(self) -> None:
-        self._predecessor: Mapping[str, Resource] = {}
+        self._predecessor: Successor | None = None
 
     def behaviour(self) -> Behaviour:
         """Each remembers for the next one."""
-        successor = Successor(self._predecessor.get)
-        self._predecessor = successor.oldest
-        return successor
+        oldest = self._predecessor.oldest if self._predecessor else {}
+        self._predecessor = Successor(lambda told: oldest.get((told.type, told.name), told))
+        return self._predecessor
 
 
-def without_rules(_: str, told: Resource) -> Resource:
+def without_rules(told: Resource) -> Resource:
     """The same routes, but nobody may call the witness."""
     fields = {name: value for name, value in told.fields().items() if name != "@type"}
     for route in fields["virtual_hosts"][0].get("routes", []):

@@ -94,7 +94,7 @@ seed(
     overlays=[
         patch(
             "route",
-            "outbound",
+            "outbound/*",
             {"op": "remove", "path": "/virtual_hosts/0/include_request_attempt_count"},
             server=CALLER,
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
@@ -19,10 +20,9 @@ Route = dict[str, Any]
 
 
 def routes_of(resources: Resources, name: str, service: str = WITNESS) -> Iterator[Route]:
-    """The routes of a service in the route configuration of this name, to be changed."""
-    for route in resources[ResourceType.ROUTE][name]["virtual_hosts"][0]["routes"]:
-        if route["name"] == service:
-            yield route
+    """The routes of a service on one side, `inbound` or `outbound`, to be changed."""
+    configuration = resources.get(ResourceType.ROUTE, {}).get(f"{name}/{service}")
+    yield from configuration["virtual_hosts"][0]["routes"] if configuration else ()
 
 
 def on_inbound(change: Callable[[Route], None]) -> Edited:
@@ -38,30 +38,43 @@ def on_inbound(change: Callable[[Route], None]) -> Edited:
 # ---------------------------------------------------------------------- paths that no route knows
 
 
-def last_route(**action: Any) -> list[Any]:  # noqa: ANN401 -- any part of a route
-    """Overlays: a last route of the caller's security server, for whatever no other knows."""
-    route = {"name": "default", "match": {"prefix": "/"}, **action}
-    return [
-        patch("route", "outbound", {"op": "add", "path": "/virtual_hosts/0/routes/-", "value": route}, server=CALLER)
-    ]
+class LastRoute(Modifier):
+    """The caller's security server has one list of routes, and at its end one for whatever no other knows."""
+
+    def __init__(self, **action: Any) -> None:  # noqa: ANN401 -- any part of a route
+        self._last = {"name": "default", "match": {"prefix": "/"}, **action}
+
+    def resources(self, server: str, resources: Resources) -> Resources:
+        """The list stands in the listener."""
+        if server != CALLER:
+            return resources
+        resources = copy.deepcopy(resources)
+        http = resources[ResourceType.LISTENER]["outbound"]["filter_chains"][0]["filters"][0]["typed_config"]
+        hosts = [each["virtual_hosts"][0] for each in resources.get(ResourceType.ROUTE, {}).values()]
+        routes = [route for host in hosts for route in host["routes"]]
+        shared = {key: value for host in hosts for key, value in host.items() if key.startswith("include_")}
+        whole = {"name": "all", "domains": ["*"], "routes": [*routes, self._last], **shared}
+        del http["scoped_routes"]
+        http["route_config"] = {"name": "all", "virtual_hosts": [whole], "validate_clusters": False}
+        return resources
 
 
 seed(
     "route-default-route",
     defect="Whatever no route knows is sent to the witness's security server, to be decided there.",
-    overlays=last_route(route={"cluster": f"peer-{WITNESS}"}),
+    modifier=LastRoute(route={"cluster": f"peer-{WITNESS}"}),
     caught_by={"ROUTE-001": "request-forwarded"},
 )
 seed(
     "route-welcome-page",
     defect="Whatever no route knows is answered with a friendly 200.",
-    overlays=last_route(direct_response={"status": 200, "body": {"inline_string": "Welcome!"}}),
+    modifier=LastRoute(direct_response={"status": 200, "body": {"inline_string": "Welcome!"}}),
     caught_by={"ROUTE-001": "wrong-status"},
 )
 seed(
     "route-not-found-page",
     defect="A last route answers 404 by itself, so that misspelt services stand in the log like ordinary answers.",
-    overlays=last_route(direct_response={"status": 404}),
+    modifier=LastRoute(direct_response={"status": 404}),
     caught_by={"ROUTE-001": "wrong-reason"},
 )
 
@@ -216,14 +229,10 @@ seed(
 
 def reverse_special_routes(_: str, resources: Resources) -> None:
     """The last route, that of the whole service, stays the last."""
-    if WITNESS not in {
-        route["name"] for route in resources[ResourceType.ROUTE]["inbound"]["virtual_hosts"][0]["routes"]
-    }:
-        return
-    host = resources[ResourceType.ROUTE]["inbound"]["virtual_hosts"][0]
-    others = [route for route in host["routes"] if route["name"] != WITNESS]
-    *special, whole = routes_of(resources, "inbound")
-    host["routes"] = [*others, *reversed(special), whole]
+    configuration = resources.get(ResourceType.ROUTE, {}).get(f"inbound/{WITNESS}")
+    if configuration:
+        *special, whole = routes_of(resources, "inbound")
+        configuration["virtual_hosts"][0]["routes"] = [*reversed(special), whole]
 
 
 seed(
