@@ -63,19 +63,19 @@ seed(
     "route-default-route",
     defect="Whatever no route knows is sent to the witness's security server, to be decided there.",
     modifier=LastRoute(route={"cluster": f"peer-{WITNESS}"}),
-    caught_by={"ROUTE-001": "request-forwarded"},
+    caught_by={"ROUTE-001": "request-forwarded", "POLICY-004": "others-updated"},
 )
 seed(
     "route-welcome-page",
     defect="Whatever no route knows is answered with a friendly 200.",
     modifier=LastRoute(direct_response={"status": 200, "body": {"inline_string": "Welcome!"}}),
-    caught_by={"ROUTE-001": "wrong-status"},
+    caught_by={"ROUTE-001": "wrong-status", "POLICY-004": "others-updated"},
 )
 seed(
     "route-not-found-page",
     defect="A last route answers 404 by itself, so that misspelt services stand in the log like ordinary answers.",
     modifier=LastRoute(direct_response={"status": 404}),
-    caught_by={"ROUTE-001": "wrong-reason"},
+    caught_by={"ROUTE-001": "wrong-reason", "POLICY-004": "others-updated"},
 )
 
 # ---------------------------------------------------------------------- messages that change on the way
