@@ -85,7 +85,9 @@ class Document:
     def section(self, heading: str) -> list[str]:
         """The prose below a heading, up to the next one of the same or a higher level."""
         lines = iter(self.prose)
-        level = next(len(match["marks"]) for line in lines if (match := HEADING.match(line)) and match["text"] == heading)
+        level = next(
+            len(match["marks"]) for line in lines if (match := HEADING.match(line)) and match["text"] == heading
+        )
         found = []
         for line in lines:
             match = HEADING.match(line)
