@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 import shlex
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
@@ -15,11 +16,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal, TypeAlias
-from urllib.parse import urlencode
+from urllib.parse import unquote, urlencode
 
 from conformance.openapi.answers import BreachKind
 
-__all__ = ["FuzzEnd", "FuzzError", "FuzzFailure", "FuzzKind", "FuzzReport", "read_report"]
+__all__ = ["FuzzEnd", "FuzzError", "FuzzFailure", "FuzzKind", "FuzzReport", "Unjudged", "read_report"]
 
 FuzzKind: TypeAlias = BreachKind | Literal["server-error", "no-answer", "other"]
 FuzzEnd: TypeAlias = Literal["complete", "deadline", "unreachable", "broken-off"]
@@ -28,6 +29,10 @@ LONGEST_MESSAGE = 500
 LONGEST_BODY = 2000
 REDACTED = "[Filtered]"
 SHORTEST_SECRET = 6
+PLACEHOLDER = re.compile(r"(\{[^{}]*\})")
+DOT_SEGMENTS = frozenset({".", ".."})
+# What a proxy answers in the place of somebody who does not answer, breaks off, or does not speak HTTP (RFC 9110 15.6).
+GATEWAY_ERRORS = frozenset({502, 503, 504})
 
 KINDS: dict[str, FuzzKind] = {
     "ContentDeserializationError": "unreadable-body",
@@ -78,17 +83,28 @@ class FuzzError:
 
 
 @dataclass(frozen=True)
+class Unjudged:
+    """Requests that never came to the operation they were meant for: why, and how many of them."""
+
+    operation: str
+    reason: str
+    count: int
+
+
+@dataclass(frozen=True)
 class FuzzReport:
     """The result of a run. `ended` other than `complete` means that silence proves nothing.
 
     Attributes:
         requests: how many were sent.
-        operations_covered: the keys of the operations that got at least one request.
+        operations_covered: the keys of the operations that were judged by at least one request.
         failures: what the subject did wrong.
         errors: what could not be tried.
         left_out: operations that were not tried at all, with the reason.
         seed: the same seed, contract and version send the same requests.
         ended: `deadline`: time was up; `unreachable`: nobody listens (any more); `broken-off`: see `errors`.
+        unjudged: requests that say nothing about the subject: a proxy on the way refused them, or they went to another
+            address than their operation's.
 
     """
 
@@ -99,6 +115,7 @@ class FuzzReport:
     left_out: tuple[tuple[str, str], ...]
     seed: int
     ended: FuzzEnd
+    unjudged: tuple[Unjudged, ...] = ()
 
 
 def read_report(
@@ -109,6 +126,7 @@ def read_report(
     left_out: tuple[tuple[str, str], ...] = (),
     base_url: str = "",
     headers: Mapping[str, str] = MappingProxyType({}),
+    origin_header: str | None = None,
 ) -> FuzzReport:
     """Read the events of a run.
 
@@ -119,9 +137,10 @@ def read_report(
         left_out: operations that the run was not asked to try.
         base_url: that of the run, for requests of which no more than their parts was recorded.
         headers: the caller's own; their values are never shown.
+        origin_header: see `FuzzSettings`.
 
     """
-    reader = _Reader(base_url, headers)
+    reader = _Reader(base_url, headers, origin_header)
     for name, event in _events(events):
         reader.read(name, event)
     ended: FuzzEnd = "deadline" if timed_out else reader.ended
@@ -135,6 +154,7 @@ def read_report(
         left_out=left_out,
         seed=seed,
         ended=ended,
+        unjudged=tuple(Unjudged(*key, count) for key, count in sorted(reader.unjudged.items())),
     )
 
 
@@ -152,14 +172,16 @@ def _events(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 class _Reader:
-    def __init__(self, base_url: str, headers: Mapping[str, str]) -> None:
+    def __init__(self, base_url: str, headers: Mapping[str, str], origin_header: str | None) -> None:
         self.requests = 0
         self.covered: set[str] = set()
         self.failures: dict[tuple[str, FuzzKind, int | None], FuzzFailure] = {}
         self.counts: Counter[tuple[str, FuzzKind, int | None]] = Counter()
         self.errors: list[FuzzError] = []
         self.ended: FuzzEnd = "broken-off"
+        self.unjudged: Counter[tuple[str, str]] = Counter()
         self._base_url = base_url
+        self._origin_header = origin_header
         self._own_headers = {name.lower() for name in headers}
         self._secrets = [value for value in headers.values() if len(value) >= SHORTEST_SECRET]
         self._unanswered: dict[str, str] = {}
@@ -189,21 +211,30 @@ class _Reader:
         exchanges, cases = recorder.get("interactions", {}), recorder.get("cases", {})
         for case, exchange in exchanges.items():
             if exchange.get("response") is not None:
-                self._sent(operation)
+                self.requests += 1
                 self._answered(operation, exchange, recorder.get("checks", {}).get(case, ()))
         # Of a request whose answer broke off, no exchange is recorded. Without a reason, it never reached anybody.
         unanswered = [case for case in cases if exchanges.get(case, {}).get("response") is None] if reason else []
         for case in unanswered:
-            self._sent(operation)
+            self.requests += 1
             request = exchanges.get(case, {}).get("request") or _request_of(cases[case]["value"], self._base_url)
             self._failed(FuzzFailure(operation, "no-answer", str(reason), None, self._curl(request)))
 
-    def _sent(self, operation: str) -> None:
-        self.requests += 1
-        self.covered.add(operation)
-
     def _answered(self, operation: str, exchange: dict[str, Any], checks: Iterable[dict[str, Any]]) -> None:
-        request, status = exchange.get("request", {}), exchange["response"].get("status_code")
+        request, response = exchange.get("request", {}), exchange["response"]
+        status = response.get("status_code")
+        if not _is_meant_for(operation, str(request.get("uri", "")).removeprefix(self._base_url)):
+            # A client resolves `..`, which a value of an array may come to: a well-behaved one never asks for the rest.
+            self.unjudged[operation, "sent to another address"] += 1
+            return
+        if self._origin_header is not None and self._origin_header not in response.get("headers", {}):
+            if status in GATEWAY_ERRORS:
+                message = f"{status} on the way: {_text(response.get('content'))}"
+                self._failed(FuzzFailure(operation, "no-answer", message, None, self._curl(request)))
+            else:
+                self.unjudged[operation, f"refused on the way with {status}"] += 1
+            return
+        self.covered.add(operation)
         for check in checks:
             failure = check.get("failure_info", {}).get("failure")
             if check.get("status") == "failure" and failure is not None:
@@ -212,6 +243,7 @@ class _Reader:
                 self._failed(FuzzFailure(operation, kind, message, status, self._curl(request)))
 
     def _failed(self, failure: FuzzFailure) -> None:
+        self.covered.add(failure.operation)
         key = (failure.operation, failure.kind, failure.status)
         self.counts[key] += 1
         self.failures.setdefault(key, replace(failure, message=self._shown(failure.message)))
@@ -221,11 +253,8 @@ class _Reader:
         for name, values in request.get("headers", {}).items():
             for value in values if isinstance(values, list) else [values]:
                 words += ["-H", f"{name}: {REDACTED if name.lower() in self._own_headers else value}"]
-        body = request.get("body")
-        if isinstance(body, dict):
-            body = base64.b64decode(body.get("$base64", "")).decode(errors="backslashreplace")
-        if body:
-            words += ["--data-raw", str(body)[:LONGEST_BODY]]
+        if body := _text(request.get("body")):
+            words += ["--data-raw", body[:LONGEST_BODY]]
         words.append(str(request.get("uri")))
         return self._redacted(" ".join(shlex.quote(word) for word in words))
 
@@ -257,6 +286,20 @@ def _request_of(case: dict[str, Any], base_url: str) -> dict[str, Any]:
         "headers": case.get("headers", {}),
         "body": body if body is None or isinstance(body, str) else json.dumps(body),
     }
+
+
+def _is_meant_for(operation: str, target: str) -> bool:
+    """Whether a request's path is one of the operation's path template, value by value."""
+    template = operation.partition(" ")[2]
+    pattern = "".join("[^/]+" if part.startswith("{") else re.escape(part) for part in PLACEHOLDER.split(template))
+    path = target.partition("?")[0]
+    return re.fullmatch(pattern, path) is not None and not DOT_SEGMENTS.intersection(map(unquote, path.split("/")))
+
+
+def _text(body: Any) -> str:  # noqa: ANN401 -- absent, text, or an object that holds bytes
+    if isinstance(body, dict):
+        return base64.b64decode(body.get("$base64", "")).decode(errors="backslashreplace")
+    return str(body or "")
 
 
 def _message(problem: Any) -> str:  # noqa: ANN401 -- any value of JSON

@@ -70,6 +70,8 @@ class FuzzSettings:
         headers: sent with each request, for instance credentials.
         tls: mutual TLS; None for plain HTTP.
         only: keys of the operations to try; None for all.
+        origin_header: a header, in lower case, that a proxy on the way adds to the subject's own answers and to no
+            other; an answer without it is not the subject's. None: nothing is on the way.
 
     """
 
@@ -81,6 +83,7 @@ class FuzzSettings:
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     tls: ClientTls | None = None
     only: Collection[str] | None = None
+    origin_header: str | None = None
 
 
 async def fuzz(
@@ -114,6 +117,7 @@ async def fuzz(
             left_out=left_out,
             base_url=base_url,
             headers=settings.headers,
+            origin_header=settings.origin_header,
         )
     finally:
         shutil.rmtree(own_folder, ignore_errors=True)

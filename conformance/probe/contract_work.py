@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from conformance.openapi.answers import Answer, Breach, ContractValidator
@@ -15,6 +15,9 @@ from conformance.probe.exchange import Exchange
 
 __all__ = ["Exercised", "exercise"]
 
+NOBODY_THERE = "no_healthy_upstream"
+"""The building block ought to have got it but is out of service (Envoy documentation: "Response code details")."""
+
 
 @dataclass(frozen=True)
 class Exercised:
@@ -24,7 +27,7 @@ class Exercised:
         operation: method and path template.
         obstacle: why no honest request could be built; then there is nothing else.
         exchange: the call and its answer.
-        line: what the subject's security server wrote about it; None if it never got there.
+        line: what the subject's security server wrote about it, or the caller's if it never left that one.
         breaches: where the answer is not what the contract says.
         unjudgeable: rules of the contract that cannot be read.
 
@@ -44,6 +47,14 @@ class Exercised:
         return self.exchange is not None and self.exchange.status is not None and details == "via_upstream"
 
     @property
+    def refused(self) -> bool:
+        """A security server ended the call by itself, such as for an encoded slash; the building block never saw it."""
+        if self.exchange is None or self.answered:
+            return False
+        line = self.line or {}
+        return not line.get("upstream_host") and line.get("details") != NOBODY_THERE
+
+    @property
     def succeeded(self) -> bool:
         """The answer was a success or a redirection."""
         return self.answered and self.exchange is not None and 200 <= (self.exchange.status or 0) < 400
@@ -56,7 +67,7 @@ class Exercised:
         if self.exchange is not None:
             described |= self.exchange.to_json()
         if self.line is not None:
-            described["security_server"] = {"details": self.line.get("details"), "flags": self.line.get("flags")}
+            described["security_server"] = {key: self.line.get(key) for key in ("server", "details", "flags")}
         described["breaches"] = [f"{breach.kind}: {breach.message}" for breach in self.breaches]
         if self.unjudgeable:
             described["unjudgeable"] = [breach.message for breach in self.unjudgeable]
@@ -74,7 +85,7 @@ async def exercise(
     Args:
         contract: of the subject.
         call: sends a request through the mesh.
-        look_up: finds its access-log line at the subject's security server.
+        look_up: finds its access-log line at the subject's security server, or at the caller's if it never left that.
 
     """
     maker = ExampleMaker(contract)
@@ -85,17 +96,16 @@ async def exercise(
             yield Exercised(operation.key, obstacle=request.reason)
             continue
         exchange = await call(request)
-        found: tuple[Breach, ...] = ()
-        if exchange.status is not None:
+        exercised = Exercised(operation.key, exchange=exchange, line=await look_up(exchange))
+        if exercised.answered and exchange.status is not None:
             answer = Answer(exchange.status, exchange.headers, exchange.body)
             found = await asyncio.to_thread(validator.problems_of, request, answer)
-        yield Exercised(
-            operation.key,
-            exchange=exchange,
-            line=await look_up(exchange),
-            breaches=tuple(breach for breach in found if breach.kind != "unjudgeable"),
-            unjudgeable=tuple(breach for breach in found if breach.kind == "unjudgeable"),
-        )
+            exercised = replace(
+                exercised,
+                breaches=tuple(breach for breach in found if breach.kind != "unjudgeable"),
+                unjudgeable=tuple(breach for breach in found if breach.kind == "unjudgeable"),
+            )
+        yield exercised
 
 
 def merged_headers(own: Mapping[str, str], request: ExampleRequest) -> list[tuple[str, str]]:

@@ -27,9 +27,11 @@ from conformance.probe import EvidenceKind, Feature, FuzzReport, Probe
 async def generated_input_finds_nothing(probe: Probe) -> None:
     """Callers make mistakes and attackers make them on purpose; neither may get more than a declared refusal.
 
-    Schemathesis generates valid and invalid requests from each contract (its examples, the borders of every schema, random ones),
-    with a fixed seed, and sends them over mutual TLS straight to the subject's security server. The budget stands in the
-    run file; operations that it excludes are named in the evidence.
+    Schemathesis generates valid and invalid requests from each contract (its examples, the borders of every schema,
+    random ones), with a fixed seed, and sends them over mutual TLS straight to the subject's security server. What that
+    one refuses by itself, such as an encoded slash in a path, says nothing about the building block: it is counted, not
+    judged; but every operation needs an answer of the building block itself. The budget stands in the run file;
+    operations that it excludes are named in the evidence.
     """
     control = await probe.call("/control")
     probe.record_exchange("control call", control)
@@ -50,8 +52,14 @@ async def generated_input_finds_nothing(probe: Probe) -> None:
     skipped = set(probe.subject.skipped_operations)
     incomplete = [error.message for report in reports for error in report.errors]
     incomplete += [f"{key}: {why}" for report in reports for key, why in report.left_out if key not in skipped]
+    incomplete += [f"{key}: no generated request reached it" for report in reports for key in _unreached(report)]
     incomplete += [f"the generator ended by {report.ended}" for report in reports if report.ended != "complete"]
     probe.require("generation-incomplete", not incomplete, seen="; ".join(incomplete[:3]) or total)
+
+
+def _unreached(report: FuzzReport) -> list[str]:
+    unjudged = {each.operation for each in report.unjudged}
+    return sorted(unjudged.difference(report.operations_covered))
 
 
 def _described(report: FuzzReport) -> dict[str, Any]:
@@ -62,6 +70,7 @@ def _described(report: FuzzReport) -> dict[str, Any]:
         "seed": report.seed,
         "ended": report.ended,
         "errors": [error.message for error in report.errors],
+        "unjudged": [f"{each.operation}: {each.reason} ({each.count} times)" for each in report.unjudged],
         "failures": [
             {
                 "operation": failure.operation,

@@ -18,16 +18,17 @@ from conformance.probe import EvidenceKind, Exercised, Feature, Probe
     },
     inconclusive={
         "mesh-unusable": "A call to the witness behind the same security server is answered.",
-        "operation-unproven": "An honest request can be built for every operation, and its answer can be judged.",
+        "operation-unproven": "To every operation an honest request can be built and brought, and its answer judged.",
         "nothing-succeeded": "At least one operation of every contract answers with a success.",
     },
 )
 async def operations_keep_the_contract(probe: Probe) -> None:
     """Callers rely on the contract alone, so an answer that it does not declare is one that nobody is prepared for.
 
-    From the contract's examples and schemas one request is built for each operation, parents first, deletions last. It goes from
-    the calling application through both security servers; whether the building block itself answered is read from its security
-    server's access log, and openapi-core validates the answer against the contract.
+    From the contract's examples and schemas one request is built for each operation, parents first, deletions last. It
+    goes from the calling application through both security servers; whether the building block itself answered is read
+    from its security server's access log, and openapi-core validates the answer against the contract. What a
+    security server refuses by itself, such as an encoded slash in a path, proves nothing about the building block.
     """
     control = await probe.call("/control")
     probe.record_exchange("control call", control)
@@ -42,15 +43,17 @@ async def operations_keep_the_contract(probe: Probe) -> None:
     probe.record("operations", EvidenceKind.CONTRACT, {"operations": [each.to_json() for each in exercised]})
 
     called = [each for each in exercised if not each.obstacle]
-    unanswered = [f"{each.operation}: {_how(each)}" for each in called if not each.answered]
+    refused = [f"{each.operation}: {_how(each)}" for each in called if each.refused]
+    unanswered = [f"{each.operation}: {_how(each)}" for each in called if not each.answered and not each.refused]
     end = probe.end_of_subject()
-    seen = "; ".join(unanswered) or f"{len(called)} operations answered"
+    seen = "; ".join(unanswered) or f"{len(called) - len(refused)} operations answered"
     probe.expect("operation-unanswered", not unanswered, seen=f"{seen}; the building block {end}" if end else seen)
 
     breaches = [f"{each.operation} {breach.kind}: {breach.message}" for each in called for breach in each.breaches]
     probe.expect("contract-breach", not breaches, seen=_some(breaches) or f"{len(called)} answers as declared")
 
     unproven = [f"{each.operation}: {each.obstacle}" for each in exercised if each.obstacle]
+    unproven += refused
     unproven += [f"{each.operation}: {breach.message}" for each in called for breach in each.unjudgeable]
     probe.require("operation-unproven", not unproven, seen=_some(unproven) or "all operations could be exercised")
     probe.require("nothing-succeeded", all(succeeded), seen=", ".join(_status(each) for each in called))
@@ -59,7 +62,8 @@ async def operations_keep_the_contract(probe: Probe) -> None:
 def _how(each: Exercised) -> str:
     answer = each.exchange.summary if each.exchange else "not called"
     line = each.line or {}
-    return f"{answer} (security server: {line.get('flags')} {line.get('details')})" if line else answer
+    said = f"security server {line.get('server')}: {line.get('flags')} {line.get('details')}"
+    return f"{answer} ({said})" if line else answer
 
 
 def _status(each: Exercised) -> str:
