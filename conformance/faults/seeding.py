@@ -36,7 +36,7 @@ class Fault:
         defect: what is wrong, in one sentence, as an operator would confess it.
         caught_by: for each check that must not pass, what it must say. All others must pass.
         modifier: makes the defect.
-        contract: a contract of the suite's own data that takes the place of the reference building block's.
+        contract_patch: changes the reference building block's contract (JSON Patch, RFC 6902).
 
     """
 
@@ -44,7 +44,7 @@ class Fault:
     defect: str
     caught_by: Mapping[str, Caught]
     modifier: Modifier = field(default_factory=Modifier, repr=False)
-    contract: str | None = None
+    contract_patch: tuple[dict[str, Any], ...] = ()
 
     @property
     def area(self) -> str:
@@ -79,12 +79,12 @@ def seed(
     modifier: Modifier | None = None,
     overlays: list[Overlay] | None = None,
     subject_arguments: tuple[str, ...] = (),
-    contract: str | None = None,
+    contract_patch: tuple[dict[str, Any], ...] = (),
 ) -> Fault:
     """Declare a fault. A plain string in `caught_by` is the reason of a fail.
 
-    Exactly one of the last four says how the defect is made: a modifier, overlays, arguments added to the command line of
-    the reference building block, or another contract for it.
+    Exactly one of the last four says how the defect is made: a modifier, overlays, arguments added to the command line
+    of the reference building block, or a patch of its contract.
 
     Raises:
         SuiteFault: the id is malformed or taken, or nothing is changed or caught.
@@ -92,7 +92,7 @@ def seed(
     """
     if not re.fullmatch(r"[a-z]+(-[a-z0-9]+)+", id) or id in FAULTS:
         raise SuiteFault(f"fault {id!r} is malformed or taken", next_step="choose another id: area-what-is-wrong")
-    ways = [way for way in (modifier, overlays, subject_arguments, contract) if way]
+    ways = [way for way in (modifier, overlays, subject_arguments, contract_patch) if way]
     if not caught_by or len(ways) != 1:
         raise SuiteFault(
             f"fault {id} is caught by nobody, or is not made in exactly one way", next_step="complete its declaration"
@@ -108,7 +108,7 @@ def seed(
             check: caught if isinstance(caught, Caught) else Caught(caught) for check, caught in caught_by.items()
         },
         modifier=modifier or Modifier(),
-        contract=contract,
+        contract_patch=contract_patch,
     )
     FAULTS[id] = fault
     return fault

@@ -6,12 +6,17 @@ reason that a check can give must be reached by some fault, or nobody knows whet
 
 from __future__ import annotations
 
+import json
 import multiprocessing
 import os
+import tempfile
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
+
+import jsonpatch
 
 import conformance
 from conformance.checks.catalogue import complete_catalogue
@@ -19,7 +24,8 @@ from conformance.faults import REFERENCE, Fault, complete_faults
 from conformance.model.check import Catalogue
 from conformance.model.errors import UsageError
 from conformance.model.verdict import Verdict
-from conformance.openapi.contract import load_contract
+from conformance.model.yaml_source import parse_yaml
+from conformance.openapi.contract import Contract, load_contract
 from conformance.plugin.loading import load_run
 from conformance.plugin.options import RunOptions
 from conformance.plugin.run import Run, catalogue_digest
@@ -30,6 +36,9 @@ __all__ = ["CLEAN", "Observed", "Row", "choose_faults", "matrix_json", "run_rows
 CLEAN = "clean-reference"
 GENERATED_EXAMPLES = 3
 """Generated calls for each operation: enough for the seeded defects, which do not hide."""
+
+TIMEOUTS = {"acknowledged": 5.0, "enforced": 3.0, "observed": 2.0, "request": 4.0, "generated_input": 60.0}
+"""A fault that makes a condition never come true costs its whole time limit, once for each check that waits for it."""
 
 
 @dataclass(frozen=True)
@@ -99,9 +108,10 @@ def run_row(id: str) -> Row:  # noqa: A002 -- the word that everybody uses
     options = RunOptions(runtime="process")
     loaded = load_run(bundled(f"fixtures/{REFERENCE}.meshmark.yaml"), options)
     budget = loaded.run_file.generated_input.model_copy(update={"examples": GENERATED_EXAMPLES})
-    loaded = replace(loaded, run_file=loaded.run_file.model_copy(update={"generated_input": budget}))
-    if fault and fault.contract:
-        loaded = replace(loaded, contracts=(load_contract(bundled(fault.contract)),))
+    changes = {"generated_input": budget, "timeouts": TIMEOUTS}
+    loaded = replace(loaded, run_file=loaded.run_file.model_copy(update=changes))
+    if fault and fault.contract_patch:
+        loaded = replace(loaded, contracts=(_patched(loaded.contracts[0], fault),))
     run = Run(loaded, options, [fault.modifier] if fault else [])
     try:
         results = [run.execute(entry) for entry in loaded.plan if entry.run]
@@ -116,6 +126,14 @@ def run_row(id: str) -> Row:  # noqa: A002 -- the word that everybody uses
         observed=tuple(each for each in observed if each.verdict is not Verdict.PASS),
         trouble=str(run.trouble or ""),
     )
+
+
+def _patched(contract: Contract, fault: Fault) -> Contract:
+    document = parse_yaml(contract.path.read_text("utf-8"), source=contract.path.name, lenient=True).value
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder, "contract.json")
+        file.write_text(json.dumps(jsonpatch.apply_patch(document, fault.contract_patch)), "utf-8")
+        return load_contract(file)
 
 
 def _expected(fault: Fault | None) -> tuple[Observed, ...]:
