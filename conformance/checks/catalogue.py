@@ -1,4 +1,5 @@
-"""The catalogue of this installation: requirements and profiles from `specs/`, checks from the packages beside this module.
+"""The catalogue of this installation: requirements and profiles from `specs/`, checks from the packages beside this
+module.
 
 Building blocks' vendors add checks of their own by an entry point of the group `meshmark.checks` that names a module;
 importing it declares them.

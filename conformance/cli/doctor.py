@@ -41,7 +41,9 @@ class Finding:
 
 @click.command(name="doctor")
 @click.argument("runfile", type=click.Path(path_type=Path))
-@click.option("--out", type=click.Path(path_type=Path), default=DEFAULT_OUT, show_default=True, help="Folder for the reports.")
+@click.option(
+    "--out", type=click.Path(path_type=Path), default=DEFAULT_OUT, show_default=True, help="Folder for the reports."
+)
 @click.option("--envoy", metavar="VERSION|PATH|IMAGE", help="As for certify.")
 @click.option("--runtime", type=click.Choice(["auto", "process", "container"]), help="As for certify.")
 def command(runfile: Path, out: Path, envoy: str | None, runtime: str | None) -> int:
@@ -186,9 +188,7 @@ def _engine() -> Finding:
 
 
 async def _applications(loaded: LoadedRun, guard: Guard) -> str:
-    applications = Applications(
-        loaded.run_file, loaded.path.resolve().parent, loaded.run_file.timeout_table(), guard
-    )
+    applications = Applications(loaded.run_file, loaded.path.resolve().parent, loaded.run_file.timeout_table(), guard)
     folder = PrivateFolder(guard)
     nowhere = dict.fromkeys(applications.calls(), Endpoint("127.0.0.1", 9))
     try:

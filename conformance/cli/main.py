@@ -30,7 +30,8 @@ __all__ = ["main"]
 def meshmark() -> None:
     """Conformance and interoperability tests for building blocks behind Envoy security servers.
 
-    Exit codes: 0 conformant, 1 not conformant, 2 usage or run-file error, 3 environment error, 4 incomplete, 130 interrupted.
+    Exit codes: 0 conformant, 1 not conformant, 2 usage or run-file error, 3 environment error, 4 incomplete, 130
+    interrupted.
     """
 
 

@@ -63,7 +63,9 @@ class Progress:
             return
         self._done += 1
         mark, style = MARKS[result.verdict]
-        line = Text.assemble((f"{mark:<16}", style), f"{result.check}  {result.title}", (f"  {result.duration_s:.2f} s", "dim"))
+        line = Text.assemble(
+            (f"{mark:<16}", style), f"{result.check}  {result.title}", (f"  {result.duration_s:.2f} s", "dim")
+        )
         self._console.print(line)
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
@@ -91,5 +93,3 @@ class Progress:
             self._console.print()
             for line in lines:
                 self._console.print(line, markup=False)
-
-

@@ -24,8 +24,8 @@ def command(
 ) -> int:
     """Run every seeded fault against every check.
 
-    The clean reference must pass everything; each fault must be caught by exactly the checks that it names, for the reason that it
-    names; every reason that a check can give must be reached. Exit code 0 if so, else 1.
+    The clean reference must pass everything; each fault must be caught by exactly the checks that it names, for the
+    reason that it names; every reason that a check can give must be reached. Exit code 0 if so, else 1.
     """
     from conformance.checks.catalogue import complete_catalogue  # noqa: PLC0415
     from conformance.faults import complete_faults  # noqa: PLC0415

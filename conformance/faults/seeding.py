@@ -1,7 +1,7 @@
 """What a seeded fault is: a defect that named checks must catch, each for a named reason, and no other check may mind.
 
-A fault is written next to the area whose checks it proves, by `seed(...)`. Where a defect of the configuration can be said as data it
-is an overlay (JSON Patch on xDS resources); else it is a small `Modifier`.
+A fault is written next to the area whose checks it proves, by `seed(...)`. Where a defect of the configuration can be
+said as data it is an overlay (JSON Patch on xDS resources); else it is a small `Modifier`.
 """
 
 from __future__ import annotations

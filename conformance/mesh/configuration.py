@@ -1,7 +1,7 @@
 """What each security server of a mesh is told: from policies, certificates and addresses to the resources that differ.
 
-Invariants: a change of a service is rendered for its provider and its callers only, and costs what the service costs, not what
-the mesh costs; modifiers see a security server's resources whole and have the last word.
+Invariants: a change of a service is rendered for its provider and its callers only, and costs what the service costs,
+not what the mesh costs; modifiers see a security server's resources whole and have the last word.
 """
 
 from __future__ import annotations

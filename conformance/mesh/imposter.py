@@ -1,4 +1,6 @@
-"""An imposter: a TLS server that claims to be a service's security server, with a certificate that should not convince."""
+"""An imposter: a TLS server that claims to be a service's security server, with a certificate that should not
+convince.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,9 @@ __all__ = ["Imposter"]
 
 
 class Imposter:
-    """Listens, completes whatever handshake the other side completes, and counts the bytes that it is then entrusted with."""
+    """Listens, completes whatever handshake the other side completes, and counts the bytes that it is then entrusted
+    with.
+    """
 
     def __init__(self) -> None:
         self.connections = 0
@@ -21,7 +25,9 @@ class Imposter:
         self._server: asyncio.Server | None = None
 
     async def start(self, credential: Credential, trust: bytes) -> Endpoint:
-        """Listen on loopback with this credential. Callers' certificates are judged by `trust`, as an honest server would."""
+        """Listen on loopback with this credential. Callers' certificates are judged by `trust`, as an honest server
+        would.
+        """
         context = credential.server_context(trust, alpn=("h2",))
         self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0, ssl=context)
         return Endpoint("127.0.0.1", self._server.sockets[0].getsockname()[1])

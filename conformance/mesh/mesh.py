@@ -1,9 +1,11 @@
 """The inter-proxy mesh of one run: security servers, control plane, certificates, building blocks, and a witness.
 
-    calling application -> security server `caller` ==mTLS==> security server of the subject -> the subject, or the witness
+    calling application -> security server `caller` ==mTLS==> security server of the subject -> the subject, or the
+    witness
 
-Invariants: every call from one building block to another passes two security servers; applications answer on loopback only;
-a change is applied to exactly the servers whose resources it changes; `restore` brings back the policies of the beginning.
+Invariants: every call from one building block to another passes two security servers; applications answer on loopback
+only; a change is applied to exactly the servers whose resources it changes; `restore` brings back the policies of the
+beginning.
 """
 
 from __future__ import annotations
@@ -135,7 +137,9 @@ class Mesh:
         for service, endpoint in endpoints.items():
             self.policies[service] = self.policies[service].changed(endpoints=(endpoint,))
         self._baseline = dict(self.policies)
-        propagation = await self.push_all()
+        self._push(self.configuration.of_everything())
+        # All of it, and not only what has changed since the security servers were started.
+        propagation = await self.acknowledgements("", self._all_sent())
         if not propagation.acknowledged:
             raise EnvironmentFault(
                 "the mesh did not take its first configuration",
@@ -237,6 +241,10 @@ class Mesh:
 
     async def reunion(self) -> Propagation:
         """Wait until every security server has found the control plane again and acknowledged what it has for it."""
+        return await self.acknowledgements("", self._all_sent(), timeout=self.timeouts.reconnect)
+
+    def _all_sent(self) -> dict[str, AppliedVersion]:
+        """For each security server, everything that the control plane has for it by now."""
         versions = {}
         for name, told in self.configuration.sent.items():
             types = self.control_plane.status(name).types
@@ -245,7 +253,7 @@ class Mesh:
                 names.setdefault(kind, set()).add(resource)
             current = {kind: types[kind].current for kind in names}
             versions[name] = AppliedVersion(name, current, {kind: frozenset(named) for kind, named in names.items()})
-        return await self.acknowledgements("", versions, timeout=self.timeouts.reconnect)
+        return versions
 
     # ------------------------------------------------------------------ policies
 

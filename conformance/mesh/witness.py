@@ -1,7 +1,7 @@
 """The witness: an application of the suite's own behind a security server.
 
-It stands where a building block stands, answers as it is told, and remembers everything that reached it. What a check says
-about "nothing was forwarded" or "three attempts were made" is what the witness saw, not what a proxy reported.
+It stands where a building block stands, answers as it is told, and remembers everything that reached it. What a check
+says about "nothing was forwarded" or "three attempts were made" is what the witness saw, not what a proxy reported.
 """
 
 from __future__ import annotations

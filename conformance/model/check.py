@@ -37,10 +37,9 @@ class Check:
         needs: features that the subject must declare or the profile mandates; else the check is not applicable.
         evidence: names of the observations that it promises; a pass without one of them becomes an error.
         fails: for each reason code that can turn it red, the sentence that was expected to be true.
-        inconclusive: for each reason code of a positive control, the sentence that must be true before anything is judged.
-        topologies: where it can run.
-        description: why it matters, and how it is done.
-        body: the coroutine; it gets a probe.
+        inconclusive: for each reason code of a positive control, the sentence that must be true before anything is
+        judged. topologies: where it can run. description: why it matters, and how it is done. body: the coroutine; it
+        gets a probe.
 
     """
 
@@ -106,7 +105,8 @@ class Catalogue:
         """Declare a check. The decorated coroutine stays as it is; its `Check` enters the catalogue.
 
         Raises:
-            SuiteFault: the id is malformed or taken, a requirement is unknown, the docstring, the evidence or the reasons
+            SuiteFault: the id is malformed or taken, a requirement is unknown, the docstring, the evidence or the
+            reasons
                 are missing, or the body is not a coroutine function.
 
         """

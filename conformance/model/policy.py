@@ -1,8 +1,8 @@
 """What the mesh is told: who may call what, and how calls are routed, retried and bounded.
 
 These are the documents' values, free of any proxy's vocabulary; `controlplane.rendering` turns them into xDS resources.
-Identities are SPIFFE ids of security servers (SPIFFE-ID 1.0), paths are those that the building block itself sees, times
-are seconds.
+Identities are SPIFFE ids of security servers (SPIFFE-ID 1.0), paths are those that the building block itself sees,
+times are seconds.
 """
 
 from __future__ import annotations
@@ -30,7 +30,9 @@ IDEMPOTENT_METHODS = ("GET", "HEAD", "OPTIONS", "PUT", "DELETE")
 
 
 PolicyVersion = str
-"""Stands in the metadata of the provider's routes and so in its access-log lines: which policy decided about this call."""
+"""Stands in the metadata of the provider's routes and so in its access-log lines: which policy decided about this
+call.
+"""
 
 
 def new_policy_version() -> PolicyVersion:
@@ -98,7 +100,9 @@ class RetryPolicy:
 
 @dataclass(frozen=True)
 class CircuitBreaker:
-    """What the provider's security server lets through to its building block at once. Beyond it, calls are refused at once."""
+    """What the provider's security server lets through to its building block at once. Beyond it, calls are refused at
+    once.
+    """
 
     connections: int = 1024
     pending_requests: int = 1024

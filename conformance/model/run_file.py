@@ -1,7 +1,7 @@
 """The run file: one shareable YAML that says what is certified, how it is reached and against which profile.
 
-`parse_run_file` is pure: text in, values out. Whatever is wrong is a `RunFileError` that names file, line and column, and for
-a misspelt key the nearest valid one.
+`parse_run_file` is pure: text in, values out. Whatever is wrong is a `RunFileError` that names file, line and column,
+and for a misspelt key the nearest valid one.
 """
 
 from __future__ import annotations
@@ -108,7 +108,9 @@ class GeneratedInput(_Part):
     examples: Annotated[int, Field(ge=1, le=10_000)] = 20
     """Generated calls for each operation and phase, at most."""
     skip: list[Text] = []
-    """Operations that must not be called with generated input, such as `DELETE /v1/everything`. They are named in the report."""
+    """Operations that must not be called with generated input, such as `DELETE /v1/everything`. They are named in the
+    report.
+    """
 
 
 class Overlay(_Part):

@@ -1,7 +1,7 @@
 """Evidence, verdicts, results, and what they add up to.
 
-Invariants: a result names exactly one check of the plan; totals of the six verdicts add up to the plan; a fail stays a fail,
-waived or not; nothing but a pass ever counts as proof.
+Invariants: a result names exactly one check of the plan; totals of the six verdicts add up to the plan; a fail stays a
+fail, waived or not; nothing but a pass ever counts as proof.
 """
 
 from __future__ import annotations
@@ -103,7 +103,9 @@ class Expectation:
 
 @dataclass(frozen=True)
 class Result:
-    """What one check found. `reason` is the code of the first expectation that was not met, or why there was nothing to judge."""
+    """What one check found. `reason` is the code of the first expectation that was not met, or why there was nothing
+    to judge.
+    """
 
     check: str
     title: str
@@ -170,16 +172,14 @@ def judge_outcome(
         waiver_problems: an expired or unused waiver stands in the run file.
         interrupted: the run did not come to its end.
 
-    A failed MUST disqualifies, whatever else happened. A MUST that is neither proven nor waived leaves the run incomplete.
-    SHOULD and MAY are reported and never disqualify.
+    A failed MUST disqualifies, whatever else happened. A MUST that is neither proven nor waived leaves the run
+    incomplete. SHOULD and MAY are reported and never disqualify.
 
     """
     musts = [result for result in results if result.level is Level.MUST]
     failed = {result.check for result in musts if result.verdict is Verdict.FAIL}
     unproven = {
-        result.check
-        for result in musts
-        if result.verdict in (Verdict.INCONCLUSIVE, Verdict.ERROR, Verdict.NOT_RUN)
+        result.check for result in musts if result.verdict in (Verdict.INCONCLUSIVE, Verdict.ERROR, Verdict.NOT_RUN)
     }
     if failed - waived or waiver_problems:
         return Outcome.NOT_CONFORMANT

@@ -1,7 +1,7 @@
 """The kill matrix: every seeded fault against every check, and the clean reference against them all.
 
-A fault is caught when each of its checks says what the fault declares, verdict and reason, and every other check passes. Every
-reason that a check can give must be reached by some fault, or nobody knows whether it can.
+A fault is caught when each of its checks says what the fault declares, verdict and reason, and every other check
+passes. Every reason that a check can give must be reached by some fault, or nobody knows whether it can.
 """
 
 from __future__ import annotations

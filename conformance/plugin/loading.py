@@ -1,4 +1,6 @@
-"""From a run file's path to everything that is known before anything is started. Every mistake of the user surfaces here."""
+"""From a run file's path to everything that is known before anything is started. Every mistake of the user surfaces
+here.
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """The event loop on which a mesh lives, in a thread of its own.
 
-pytest runs items one by one in the main thread; the control plane, the witness and background traffic must go on meanwhile, and
-between items too.
+pytest runs items one by one in the main thread; the control plane, the witness and background traffic must go on
+meanwhile, and between items too.
 """
 
 from __future__ import annotations

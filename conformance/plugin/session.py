@@ -1,7 +1,7 @@
 """The runs of one pytest session: opened when a run file is collected, closed and recorded when the session ends.
 
-With pytest-xdist each worker has a mesh of its own and runs its share; results travel inside pytest's reports, and the controller
-alone writes.
+With pytest-xdist each worker has a mesh of its own and runs its share; results travel inside pytest's reports, and the
+controller alone writes.
 """
 
 from __future__ import annotations

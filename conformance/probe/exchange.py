@@ -90,9 +90,13 @@ def _shown(body: bytes) -> str:
 
 
 class KeptConnection:
-    """At most one connection to one address, kept open between calls. Redirects are handed back, proxies are not asked."""
+    """At most one connection to one address, kept open between calls. Redirects are handed back, proxies are not
+    asked.
+    """
 
-    def __init__(self, origin: Endpoint, *, timeout: float, tls: ssl.SSLContext | None = None, http2: bool = False) -> None:
+    def __init__(
+        self, origin: Endpoint, *, timeout: float, tls: ssl.SSLContext | None = None, http2: bool = False
+    ) -> None:
         scheme = "https" if tls else "http"
         self._timeout = timeout
         self._base = f"{scheme}://{origin.host}:{origin.port}"

@@ -37,7 +37,8 @@ class Execution:
         """Run one check and put the mesh back.
 
         Raises:
-            EnvironmentFault: the mesh itself is gone (a security server died, policies could not be put back); no further
+            EnvironmentFault: the mesh itself is gone (a security server died, policies could not be put back); no
+            further
                 check can be run. The check's own result is lost, because nobody knows what caused what.
 
         """
@@ -79,18 +80,36 @@ class Execution:
             return Verdict.INCONCLUSIVE, met.code, met.expected, met.seen, hint
         except TimeoutError:
             limit = f"{self.mesh.timeouts.check:g} s"
-            return Verdict.ERROR, "check-timeout", f"the check ends within {limit}", "it did not", "raise timeouts.check"
+            return (
+                Verdict.ERROR,
+                "check-timeout",
+                f"the check ends within {limit}",
+                "it did not",
+                "raise timeouts.check",
+            )
         except MeshmarkError as problem:
             self.mesh.refuse_if_dead()
             whose = "environment" if isinstance(problem, EnvironmentFault) else "suite"
             return Verdict.ERROR, f"{whose}-fault", "the check can be carried out", str(problem), problem.next_step
         except Exception as crash:  # noqa: BLE001 -- whatever a check raises is the suite's error, never the subject's fail
-            return Verdict.ERROR, "crash", "the check can be carried out", _where(crash), "report this as a defect of meshmark"
+            return (
+                Verdict.ERROR,
+                "crash",
+                "the check can be carried out",
+                _where(crash),
+                "report this as a defect of meshmark",
+            )
         if missing := judgement.missing_evidence():
             what = f"not recorded: {', '.join(missing)}"
             return Verdict.ERROR, "missing-evidence", "all promised evidence is there", what, "report this as a defect"
         if not judgement.expectations:
-            return Verdict.ERROR, "nothing-judged", "the check judges something", "it did not", "report this as a defect"
+            return (
+                Verdict.ERROR,
+                "nothing-judged",
+                "the check judges something",
+                "it did not",
+                "report this as a defect",
+            )
         return Verdict.PASS, "as-expected", "", "", ""
 
 

@@ -1,8 +1,9 @@
 """How a security server receives somebody at its door: the TLS handshake, from both sides.
 
-With TLS 1.3 the client's handshake completes before the server has judged the client's certificate (RFC 8446 section 2): the refusal
-comes after it. So the client listens first and speaks only once the server has accepted it; else the alert would be lost
-to its own reset. Whether it was accepted is read from the server's statistics, why it was refused from its access log.
+With TLS 1.3 the client's handshake completes before the server has judged the client's certificate (RFC 8446 section
+2): the refusal comes after it. So the client listens first and speaks only once the server has accepted it; else the
+alert would be lost to its own reset. Whether it was accepted is read from the server's statistics, why it was refused
+from its access log.
 """
 
 from __future__ import annotations
@@ -99,7 +100,9 @@ async def introduce(
     port = int(connected.getsockname()[1])
     ended = _end_of_connection(log, port)
     decided = threading.Event()
-    client = asyncio.create_task(asyncio.to_thread(_client, connected, context, address, target, nonce, decided, timeout))
+    client = asyncio.create_task(
+        asyncio.to_thread(_client, connected, context, address, target, nonce, decided, timeout)
+    )
 
     async def settled() -> LogLine | None:
         if not decided.is_set() and await handshakes() > before:
@@ -112,7 +115,9 @@ async def introduce(
     return replace(await client, local_port=port, server_reason=reason)
 
 
-async def introduce_in_plaintext(address: Endpoint, *, target: str, nonce: str, log: AccessLog, timeout: float) -> Introduction:
+async def introduce_in_plaintext(
+    address: Endpoint, *, target: str, nonce: str, log: AccessLog, timeout: float
+) -> Introduction:
     """Send an HTTP request without TLS, as somebody who has no idea, or hopes for a careless server."""
     connected = await asyncio.to_thread(socket.create_connection, (address.host, address.port), timeout)
     port = int(connected.getsockname()[1])
@@ -141,7 +146,9 @@ def _end_of_connection(log: AccessLog, port: int) -> Callable[[], LogLine | None
 async def _reason(settled: Callable[[], LogLine | None | Awaitable[LogLine | None]], timeout: float) -> str:
     """What the server's log says about the end of a connection; empty if it says nothing in time."""
     try:
-        line: LogLine = await until(cast(Any, settled), what="the security server has accepted or refused the connection", timeout=timeout)
+        line: LogLine = await until(
+            cast(Any, settled), what="the security server has accepted or refused the connection", timeout=timeout
+        )
     except DeadlineExceeded:
         return ""
     return str(line.get("failure") or "")

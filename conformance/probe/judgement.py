@@ -1,7 +1,7 @@
 """From observations to a verdict: what was expected, what was seen, and whether it was enough to judge.
 
-Invariants: a check judges only by the reasons that it declared; a crash in a check is an error of the suite, never a verdict on
-the subject; a pass without the promised evidence is an error.
+Invariants: a check judges only by the reasons that it declared; a crash in a check is an error of the suite, never a
+verdict on the subject; a pass without the promised evidence is an error.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The probe: all that a check may touch. It calls through the mesh, knocks at doors, changes policies, and looks.
 
-What a check sees is on the wire, in what reached the witness, in access logs and in statistics; never in the control plane's own
-opinion of itself, except for acknowledgements, which are the proxies' words.
+What a check sees is on the wire, in what reached the witness, in access logs and in statistics; never in the control
+plane's own opinion of itself, except for acknowledgements, which are the proxies' words.
 """
 
 from __future__ import annotations
@@ -256,7 +256,8 @@ class Probe:
     async def first_decided_by(
         self, policy: ServicePolicy, attempt: Callable[[], Awaitable[Exchange]], *, at: str | None = None
     ) -> tuple[Exchange, LogLine] | None:
-        """Repeat a call until a security server (the subject's, or `at`) says that this version of the policy decided it.
+        """Repeat a call until a security server (the subject's, or `at`) says that this version of the policy decided
+        it.
 
         Gives that first call and its access-log line, or None if the policy never came in force within the time.
         """
@@ -274,8 +275,8 @@ class Probe:
     async def control_plane_down(self, *, successor: bool = False) -> AsyncIterator[None]:
         """Until the end of the block the control plane is down, and every security server has noticed.
 
-        Afterwards it is back, or a successor with an empty memory has taken over; every security server has found it and
-        has acknowledged whatever it was sent.
+        Afterwards it is back, or a successor with an empty memory has taken over; every security server has found it
+        and has acknowledged whatever it was sent.
         """
         await self._mesh.stop_control_plane()
         try:
@@ -335,7 +336,8 @@ class Probe:
         self._mesh.witness.release()
 
     async def generate_input(self, contract: Contract) -> FuzzReport:
-        """Send generated requests for every operation straight to the subject's security server, as the caller would."""
+        """Send generated requests for every operation straight to the subject's security server, as the caller would.
+        """
         skipped = set(self.subject.skipped_operations)
         door, mesh = self._door(), self._mesh
         with tempfile.TemporaryDirectory(prefix="generated-", dir=mesh.folder) as folder:
@@ -371,7 +373,9 @@ class Probe:
         return self._mesh.witness.arrived(nonce)
 
     async def line(self, exchange: Exchange, server: str | None = None) -> LogLine | None:
-        """The access-log line of a call at the subject's security server, or at another; None if there is none in time."""
+        """The access-log line of a call at the subject's security server, or at another; None if there is none in
+        time.
+        """
 
         def written() -> LogLine | None:
             lines = self.lines(exchange, server)
@@ -380,7 +384,9 @@ class Probe:
         return await self.eventually(written, what="the call is in the access log", timeout=self.timeouts.observed)
 
     async def last_line(self, exchange: Exchange) -> LogLine | None:
-        """The line of a call's last try at the subject's security server, or that of the caller's if it never left there."""
+        """The line of a call's last try at the subject's security server, or that of the caller's if it never left
+        there.
+        """
         here = await self.line(exchange, CALLER)
         if here is None or not here.get("upstream_host"):
             return here

@@ -7,13 +7,13 @@ from typing import Any
 import pytest
 from workplace import Workplace, results
 
-RULES_OF_WITNESS = "/virtual_hosts/0/routes/1/typed_per_filter_config/envoy.filters.http.rbac/rbac/rules"
+RULES_OF_WITNESS = "/virtual_hosts/0/routes/0/typed_per_filter_config/envoy.filters.http.rbac/rbac/rules"
 
 
 def overlay(**changes: Any) -> dict[str, Any]:
     """Access rules that are only logged: everybody is let through."""
     only_logged = {"op": "replace", "path": f"{RULES_OF_WITNESS}/action", "value": "LOG"}
-    return {"type": "route", "name": "inbound", "server": "things", "patch": [only_logged]} | changes
+    return {"type": "route", "name": "inbound/witness", "server": "things", "patch": [only_logged]} | changes
 
 
 def certify(workplace: Workplace, *overlays: dict[str, Any]):
@@ -41,12 +41,14 @@ def test_an_overlay_that_does_not_apply_is_refused_at_its_place(workplace: Workp
     finished = certify(workplace, overlay(), overlay(patch=[{"op": "remove", "path": "/no/such/thing"}]))
     trouble = workplace.record()["trouble"]
     assert finished.code == 2
-    assert trouble.startswith(f"{place_of_overlay(workplace, 1)}: the overlay does not apply to route inbound: ")
+    assert trouble.startswith(
+        f"{place_of_overlay(workplace, 1)}: the overlay does not apply to route inbound/witness: "
+    )
     assert "the overlay does not apply" in finished.out
 
 
 def test_an_overlay_that_selects_nothing_is_refused_at_its_place(workplace: Workplace):
-    finished = certify(workplace, overlay(), overlay(name="inbond"), overlay(server="nobody"))
+    finished = certify(workplace, overlay(), overlay(name="inbound/witnes"), overlay(server="nobody"))
     trouble = workplace.record()["trouble"]
     assert finished.code == 2
     assert trouble.startswith(f"{place_of_overlay(workplace, 1)}: the overlay selects no resource\n")

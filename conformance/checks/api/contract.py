@@ -17,9 +17,9 @@ from conformance.probe import EvidenceKind, Feature, Probe
 async def contract_is_valid(probe: Probe) -> None:
     """Others generate clients from the contract, so what is wrong in it goes wrong at everybody who calls.
 
-    Each document is read strictly (duplicate keys, references to nowhere, to other hosts or out of its folder are problems) and
-    validated against the OpenAPI specification that it names. Every problem is listed with file, line and column. Operations
-    of an invalid document are still exercised by the other checks, as far as they can be read.
+    Each document is read strictly (duplicate keys, references to nowhere, to other hosts or out of its folder are
+    problems) and validated against the OpenAPI specification that it names. Every problem is listed with file, line
+    and column. Operations of an invalid document are still exercised by the other checks, as far as they can be read.
     """
     described = []
     errors = []

@@ -7,9 +7,11 @@ from typing import Any
 
 from conformance.checks.catalogue import check
 from conformance.checks.mtls.refusal import keeps_silent, spoken
-from conformance.probe import CALLER, CredentialKind, EvidenceKind, Feature, Probe
+from conformance.probe import CALLER, CredentialKind, EvidenceKind, Exchange, Feature, LogLine, Probe
 
 HONEST = "/honest"
+NO_WAY = {"NR", "NC"}
+"""Flags of a call for which there was no route, or no cluster, yet (Envoy documentation: "Access logging")."""
 IMPOSTERS = {
     CredentialKind.STRANGER: "wrong identity",
     CredentialKind.UNKNOWN_AUTHORITY: "unknown authority",
@@ -41,19 +43,29 @@ class Encounter:
         return (reason in self.reason or keeps_silent(self.reason)) and self.statistics == {counter: 1}
 
 
-async def meet(probe: Probe, kind: CredentialKind) -> Encounter:
-    """Call a service whose security server is an imposter."""
+async def meet(probe: Probe, kind: CredentialKind) -> Encounter | None:
+    """Call a service whose security server is an imposter, until a call is led there; None if none ever is."""
     service = f"imposter-{kind}"
-    async with probe.imposter(kind, service) as imposter:
+
+    async def led_there() -> tuple[Exchange, LogLine] | None:
         exchange = await probe.call(service=service)
         line = await probe.line(exchange, CALLER)
+        return (exchange, line) if line and line.get("flags") not in NO_WAY else None
+
+    async with probe.imposter(kind, service) as imposter:
+        led: tuple[Exchange, LogLine] | None = await probe.eventually(
+            led_there, what=f"a call is led to {service}", timeout=probe.timeouts.enforced
+        )
+        if led is None:
+            return None
+        exchange, line = led
         prefix = f"cluster.peer-{service}.ssl."
         failures = await probe.statistics(rf"^{prefix}(handshake|connection_error|fail_.*)$", CALLER)
         return Encounter(
             who=IMPOSTERS[kind],
             status=exchange.status,
             entrusted=imposter.bytes_entrusted,
-            reason=spoken(line and line.get("upstream_failure")),
+            reason=spoken(line.get("upstream_failure")),
             statistics={name.removeprefix(prefix): value for name, value in failures.items() if value},
         )
 
@@ -72,6 +84,7 @@ async def meet(probe: Probe, kind: CredentialKind) -> Encounter:
     },
     inconclusive={
         "honest-upstream-not-reached": "A call to the witness behind an honest security server is answered.",
+        "imposter-not-addressed": "Calls to a service whose security server is an imposter are led to the imposter.",
         "honest-upstream-not-reached-afterwards": "The same call is still answered after the imposters were refused.",
     },
 )
@@ -88,9 +101,11 @@ async def refuses_imposters_upstream(probe: Probe) -> None:
     probe.record_exchange("honest upstream", honest)
     probe.require("honest-upstream-not-reached", honest.status == 200, seen=honest.summary)
 
-    met = {kind: await meet(probe, kind) for kind in IMPOSTERS}
+    met = {kind: encounter for kind in IMPOSTERS if (encounter := await meet(probe, kind))}
     for encounter in met.values():
         probe.record(encounter.who, EvidenceKind.HANDSHAKE, encounter.to_json())
+    missed = [who for kind, who in IMPOSTERS.items() if kind not in met]
+    probe.require("imposter-not-addressed", not missed, seen=f"no call was led to the imposter with {missed}")
     for encounter in met.values():
         seen = f"{encounter.entrusted} bytes were sent to the upstream with {encounter.who}"
         probe.expect("call-entrusted", encounter.entrusted == 0, seen=seen)

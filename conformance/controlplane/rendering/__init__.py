@@ -1,4 +1,6 @@
-"""From policies to xDS resources, as pure functions: one module for each concern, plain dictionaries in protobuf JSON form."""
+"""From policies to xDS resources, as pure functions: one module for each concern, plain dictionaries in protobuf JSON
+form.
+"""
 
 from conformance.controlplane.rendering.security_server import (
     Rendered,

@@ -42,9 +42,9 @@ def outbound_routes(policy: ServicePolicy) -> Resource:
 def scope(listener: Listener, service: str) -> Resource:
     """Where a listener finds the routes of a service: by the first segment of the path.
 
-    Each service has a route configuration of its own, so that a change of one service is a change of one small resource,
-    however many there are. (Envoy documentation: "Scoped routing".) All listeners of a security server get all of its
-    scopes, so the scheme, which each listener sets itself, tells them apart.
+    Each service has a route configuration of its own, so that a change of one service is a change of one small
+    resource, however many there are. (Envoy documentation: "Scoped routing".) All listeners of a security server get
+    all of its scopes, so the scheme, which each listener sets itself, tells them apart.
     """
     name = f"{listener}/{service}"
     return {

@@ -295,6 +295,24 @@ seed(
 )
 
 
+class NewcomersLeftOut(Modifier):
+    """Nobody is told the way to an imposter."""
+
+    def resources(self, server: str, resources: Resources) -> Resources:
+        """Without the scopes of its routes, so that no path leads to them."""
+        scopes = resources[ResourceType.SCOPED_ROUTE]
+        known = {name: scope for name, scope in scopes.items() if not name.startswith("outbound/imposter")}
+        return {**resources, ResourceType.SCOPED_ROUTE: known}
+
+
+seed(
+    "mtls-newcomers-left-out",
+    defect="Nobody is told the way to a service that joins the mesh.",
+    modifier=NewcomersLeftOut(),
+    caught_by={"MTLS-009": undecided("imposter-not-addressed")},
+)
+
+
 class NewcomersDisplaceOthers(Modifier):
     """As soon as the caller can address an imposter, it has lost the way to the witness."""
 
