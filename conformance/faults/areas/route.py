@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
+from conformance.checks.route.unknown import UNREGISTERED
+from conformance.controlplane.rendering.routes import scope
 from conformance.controlplane.resources import ResourceType
 from conformance.faults.areas.common import Edited
 from conformance.faults.seeding import patch, seed
@@ -38,44 +39,50 @@ def on_inbound(change: Callable[[Route], None]) -> Edited:
 # ---------------------------------------------------------------------- paths that no route knows
 
 
-class LastRoute(Modifier):
-    """The caller's security server has one list of routes, and at its end one for whatever no other knows."""
+class LeftOver(Modifier):
+    """The caller's security server has a route for services that nobody registered."""
 
     def __init__(self, **action: Any) -> None:  # noqa: ANN401 -- any part of a route
-        self._last = {"name": "default", "match": {"prefix": "/"}, **action}
+        self._action = action
 
     def resources(self, server: str, resources: Resources) -> Resources:
-        """The list stands in the listener."""
+        """Scopes and route configurations of their own, which concern nobody else."""
         if server != CALLER:
             return resources
-        resources = copy.deepcopy(resources)
-        http = resources[ResourceType.LISTENER]["outbound"]["filter_chains"][0]["filters"][0]["typed_config"]
-        hosts = [each["virtual_hosts"][0] for each in resources.get(ResourceType.ROUTE, {}).values()]
-        routes = [route for host in hosts for route in host["routes"]]
-        shared = {key: value for host in hosts for key, value in host.items() if key.startswith("include_")}
-        whole = {"name": "all", "domains": ["*"], "routes": [*routes, self._last], **shared}
-        del http["scoped_routes"]
-        http["route_config"] = {"name": "all", "virtual_hosts": [whole], "validate_clusters": False}
-        return resources
+        routes = {}
+        for service in UNREGISTERED.values():
+            route = {"name": service, "match": {"prefix": "/"}, **self._action}
+            host = {"name": service, "domains": ["*"], "routes": [route]}
+            routes[f"outbound/{service}"] = {
+                "name": f"outbound/{service}",
+                "virtual_hosts": [host],
+                "validate_clusters": False,
+            }
+        scopes = {f"outbound/{service}": scope("outbound", service) for service in UNREGISTERED.values()}
+        return {
+            **resources,
+            ResourceType.ROUTE: {**resources.get(ResourceType.ROUTE, {}), **routes},
+            ResourceType.SCOPED_ROUTE: {**resources.get(ResourceType.SCOPED_ROUTE, {}), **scopes},
+        }
 
 
 seed(
-    "route-default-route",
-    defect="Whatever no route knows is sent to the witness's security server, to be decided there.",
-    modifier=LastRoute(route={"cluster": f"peer-{WITNESS}"}),
-    caught_by={"ROUTE-001": "request-forwarded", "POLICY-004": "others-updated"},
+    "route-left-over",
+    defect="A service that was taken away still has a route, which leads to the witness's security server.",
+    modifier=LeftOver(route={"cluster": f"peer-{WITNESS}"}),
+    caught_by={"ROUTE-001": "request-forwarded"},
 )
 seed(
     "route-welcome-page",
-    defect="Whatever no route knows is answered with a friendly 200.",
-    modifier=LastRoute(direct_response={"status": 200, "body": {"inline_string": "Welcome!"}}),
-    caught_by={"ROUTE-001": "wrong-status", "POLICY-004": "others-updated"},
+    defect="A service that was taken away is answered for with a friendly 200.",
+    modifier=LeftOver(direct_response={"status": 200, "body": {"inline_string": "Welcome!"}}),
+    caught_by={"ROUTE-001": "wrong-status"},
 )
 seed(
     "route-not-found-page",
-    defect="A last route answers 404 by itself, so that misspelt services stand in the log like ordinary answers.",
-    modifier=LastRoute(direct_response={"status": 404}),
-    caught_by={"ROUTE-001": "wrong-reason", "POLICY-004": "others-updated"},
+    defect="A service that was taken away has a route that answers 404, so in the log it looks like any other answer.",
+    modifier=LeftOver(direct_response={"status": 404}),
+    caught_by={"ROUTE-001": "wrong-reason"},
 )
 
 # ---------------------------------------------------------------------- messages that change on the way
