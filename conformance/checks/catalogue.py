@@ -1,8 +1,8 @@
 """The catalogue of this installation: requirements and profiles from `specs/`, checks from the packages beside this
 module.
 
-Building blocks' vendors add checks of their own by an entry point of the group `meshmark.checks` that names a module;
-importing it declares them.
+Vendors and governments add checks of their own by an entry point of the group `meshmark.checks` that names a module:
+importing it declares them, and may first `CATALOGUE.extend` with requirements and profiles of its own.
 """
 
 from __future__ import annotations

@@ -18,28 +18,32 @@ TEMPLATE = """\
 # `meshmark certify {file}` runs it. Every key is described in the README.
 subject:
   role: building-block
-  name: {name}              # its service name in the mesh
+  name: {name}
   vendor: "CHANGE ME"       # who answers for it; stands in the report
   version: {version}
   contracts:                # OpenAPI 3.x documents, relative to this file
 {contracts}
   # How it is reached: exactly one of url, command, image.
   url: {url}
-  # command: ["./start-server", "--port", "{{port}}"]       # started by meshmark; must listen on 127.0.0.1:{{port}}
-  # image: registry.example/{name}:1.0                       # a container image
+  # command: ["./start-server", "--port", "{{port}}"]   # started by meshmark; listens on 127.0.0.1:{{port}}
+  # image: registry.example/{name}:1.0
   # container_port: 8080
-  # base_path: {base_path}                                   # with command or image: where the contract's paths begin
-  # environment: {{MESH_URL: "{{mesh}}"}}                      # {{mesh}}: where it reaches other services, as {{mesh}}/NAME/...
+  # With command or image: where the contract's paths begin.
+  # base_path: {base_path}
+  # {{mesh}} is where it reaches other services, as {{mesh}}/NAME/...
+  # environment: {{OTHER_SERVICE_URL: "{{mesh}}/other-service"}}
+  # calls: [other-service]
   ready: /                  # a path that answers below 500 once it is ready
-  # headers: {{authorization: "Bearer ..."}}                  # sent with every call, such as a test account's
+  # Sent with every call, such as a test account's; never recorded.
+  # headers: {{authorization: "Bearer ..."}}
 
 profile: mesh               # or govstack: `meshmark catalogue --profile govstack` shows the levels
 # features: []              # optional features that it claims, which are then judged
 # runtime: auto             # process, container, or auto
 
 # companions:               # other building blocks that it calls through the mesh
-#   - name: citizen-id
-#     command: ["./citizen-id", "--port", "{{port}}"]
+#   - name: other-service
+#     command: ["./other-service", "--port", "{{port}}"]
 
 # generated_input:
 #   examples: 20            # generated calls for each operation and phase

@@ -50,7 +50,7 @@ class Progress:
         """A check begins."""
         if self._console.is_terminal:
             self._status = self._status or self._console.status("", spinner="dots")
-            self._status.update(f"{nodeid.split('::')[-1]} ({self._done + 1} of {len(self._planned)})")
+            self._status.update(f"{nodeid.rpartition('::')[2]} ({self._done + 1} of {len(self._planned)})")
             self._status.start()
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:

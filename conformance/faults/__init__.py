@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import importlib.metadata
 import pkgutil
 from functools import cache
 
@@ -13,8 +14,10 @@ __all__ = ["REFERENCE", "Caught", "Fault", "complete_faults"]
 
 @cache
 def complete_faults() -> dict[str, Fault]:
-    """All seeded faults, area by area."""
+    """All seeded faults, area by area, then those of installed plugins (entry points of the group `meshmark.faults`)."""
     areas = importlib.import_module("conformance.faults.areas")
     for area in pkgutil.iter_modules(areas.__path__):
         importlib.import_module(f"{areas.__name__}.{area.name}")
+    for plugin in importlib.metadata.entry_points(group="meshmark.faults"):
+        plugin.load()
     return FAULTS

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from conformance.model.errors import SubjectFault
 from conformance.model.policy import Endpoint
 from conformance.model.run_file import Application, Companion, RunFile, Subject
 from conformance.model.timeouts import Timeouts
@@ -75,10 +77,7 @@ class Applications:
         async with asyncio.TaskGroup() as starting:
             for name, described in self._described.items():
                 starting.create_task(self._start(name, described, outbound[name], work_folder, arguments))
-        return {
-            name: Endpoint(*running.address, tls=running.origin_url.startswith("https:"))
-            for name, running in self.running.items()
-        }
+        return {name: await _endpoint(running) for name, running in self.running.items()}
 
     async def stop(self) -> None:
         """Stop all that were started."""
@@ -140,3 +139,20 @@ class Applications:
             environment=described.environment,
             ready=ready,
         )
+
+
+async def _endpoint(running: RunningSubject) -> Endpoint:
+    """Where it listens, with its host's name resolved: Envoy's endpoints are addresses. IPv4 goes first."""
+    host, port = running.address
+    server_name = host if running.origin_url.startswith("https:") else ""
+    try:
+        found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except OSError as problem:
+        raise SubjectFault(
+            f"the host {host} of building block {running.name} cannot be found: {problem.strerror}",
+            where=running.origin_url,
+            next_step="mend `url:` in the run file, or the machine's name resolution",
+        ) from problem
+    families = (socket.AF_INET, socket.AF_INET6)
+    _, _, _, _, address = min(found, key=lambda each: families.index(each[0]))
+    return Endpoint(str(address[0]), port, server_name)

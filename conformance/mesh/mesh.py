@@ -127,8 +127,9 @@ class Mesh:
         self._exits.push_async_callback(self._close_control_plane)
         await self.start_control_plane()
         self._exits.push_async_callback(self.runtime.close)
-        self._push(self.configuration.of_everything())
+        first = self._push(self.configuration.of_everything())
         async with asyncio.TaskGroup() as starting:
+            starting.create_task(self._refuse_untaken(first))
             for member in self.members.values():
                 starting.create_task(self._start_server(member))
         self._exits.push_async_callback(self.applications.stop)
@@ -137,9 +138,16 @@ class Mesh:
         for service, endpoint in endpoints.items():
             self.policies[service] = self.policies[service].changed(endpoints=(endpoint,))
         self._baseline = dict(self.policies)
-        self._push(self.configuration.of_everything())
-        # All of it, and not only what has changed since the security servers were started.
-        propagation = await self.acknowledgements("", self._all_sent())
+        await self._refuse_untaken(self._push(self.configuration.of_everything()))
+
+    async def _refuse_untaken(self, versions: Mapping[str, AppliedVersion]) -> None:
+        """Wait until every security server has taken its part of the first configuration.
+
+        Raises:
+            EnvironmentFault: one has rejected it, or said nothing in time.
+
+        """
+        propagation = await self.acknowledgements("", versions, timeout=self.timeouts.security_server_ready)
         if not propagation.acknowledged:
             raise EnvironmentFault(
                 "the mesh did not take its first configuration",

@@ -25,8 +25,7 @@ Resources = dict[ResourceType, dict[str, dict[str, Any]]]
 
 
 class Modifier:
-    """Changes nothing. Subclasses override what they change; they never change what they are given, they return anew.
-    """
+    """Changes nothing. Subclasses override what they change; they never change what they are given, they return anew."""
 
     def resources(self, server: str, resources: Resources) -> Resources:
         """The resources that a security server gets."""
@@ -110,6 +109,6 @@ class Overlays(Modifier):
             raise UsageError(
                 f"the overlay does not apply to {overlay.type} {name}: {problem}",
                 where=self._where(number),
-                next_step="look at the resource with `--format json` evidence of a run without overlays and mend the path",
+                next_step="mend the path; paths are those of the resource in protobuf JSON form",
             ) from problem
         return patched

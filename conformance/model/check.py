@@ -64,9 +64,23 @@ class Catalogue:
     """All requirements, profiles and checks that this installation knows."""
 
     def __init__(self, requirements: Iterable[Requirement], profiles: Iterable[Profile]) -> None:
-        self.requirements: dict[str, Requirement] = {requirement.id: requirement for requirement in requirements}
-        self.profiles: dict[str, Profile] = {profile.id: profile for profile in profiles}
+        self.requirements: dict[str, Requirement] = {}
+        self.profiles: dict[str, Profile] = {}
         self._checks: dict[str, Check] = {}
+        self.extend(requirements, profiles)
+
+    def extend(self, requirements: Iterable[Requirement] = (), profiles: Iterable[Profile] = ()) -> None:
+        """Add requirements and profiles, such as those of a country beside those of this suite.
+
+        Raises:
+            SuiteFault: an id is taken.
+
+        """
+        for known, new in ((self.requirements, requirements), (self.profiles, profiles)):
+            for each in new:
+                if each.id in known:
+                    raise SuiteFault(f"the id {each.id} is taken", next_step="choose another id; ids are permanent")
+                known[each.id] = each  # type: ignore[index]  # the two pairs are of one kind each
 
     @property
     def checks(self) -> tuple[Check, ...]:

@@ -42,11 +42,18 @@ def new_policy_version() -> PolicyVersion:
 
 @dataclass(frozen=True)
 class Endpoint:
-    """Where an application listens, as its own security server sees it. `tls` when it speaks HTTPS."""
+    """Where an application listens, as its own security server sees it.
+
+    Attributes:
+        host: an IP address.
+        port: TCP port.
+        server_name: the name that its certificate must bear when it speaks HTTPS; empty: it speaks plain HTTP.
+
+    """
 
     host: str
     port: int
-    tls: bool = False
+    server_name: str = ""
 
 
 class PathMatchKind(StrEnum):

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic_core import ErrorDetails
 
 from conformance.model.errors import UsageError
 from conformance.model.requirements import Feature
@@ -53,8 +54,9 @@ class Application(_Part):
     url: Annotated[str, Field(pattern=r"^https?://[^/?#\s]+(/[^?#\s]*)?$")] | None = None
     """It runs already: origin and optional base path, such as http://127.0.0.1:8080/api."""
     command: Annotated[list[Text], Field(min_length=1)] | None = None
-    """It is started from this argument list. `{port}` is the port to listen on at 127.0.0.1; also known: `{python}`,
-    `{bundled}`, `{run_file_folder}`, `{work_folder}`, and `{mesh}`, the address under which it calls others through the mesh."""
+    """It is started from this argument list. `{port}` is the port to listen on at 127.0.0.1. Also known: `{python}`,
+    `{bundled}`, `{run_file_folder}`, `{work_folder}`, and `{mesh}`, the address under which it calls others through
+    the mesh."""
     image: Text | None = None
     """It is started from this local container image."""
     container_port: Annotated[int, Field(ge=1, le=65535)] = 8080
@@ -252,7 +254,7 @@ def _hint(given: str, known: Sequence[str]) -> str:
     return f"did you mean `{close[0]}`?" if close else f"known here: {', '.join(sorted(known))}"
 
 
-def _sentence(error: Any, document: YamlDocument) -> tuple[str, str]:
+def _sentence(error: ErrorDetails, document: YamlDocument) -> tuple[str, str]:
     location = tuple(error["loc"])
     key = ".".join(str(part) for part in location) or "the run file"
     if error["type"] == "extra_forbidden":
@@ -263,6 +265,8 @@ def _sentence(error: Any, document: YamlDocument) -> tuple[str, str]:
         message = error["msg"].removeprefix("Value error, ")
         given = error.get("input")
         shown = f", here: {given!r:.80}" if isinstance(given, str | int | float | bool) else ""
+        if error["type"] == "string_type" and isinstance(given, int | float):
+            message = "text is needed; write it in quotes"
         what = f"`{key}`: {message}{shown}"
     return document.where(location), what
 

@@ -86,7 +86,7 @@ def choose_faults(areas: Iterable[str] = (), ids: Iterable[str] = ()) -> list[st
             next_step=f"areas: {', '.join(sorted(known_areas))}; `meshmark selftest --list` lists the faults",
         )
     everything = not wanted_areas and not wanted
-    chosen = [id for id, fault in faults.items() if everything or fault.area in wanted_areas or id in wanted]
+    chosen = [each for each, fault in faults.items() if everything or fault.area in wanted_areas or each in wanted]
     return [CLEAN, *chosen]
 
 

@@ -25,6 +25,9 @@ __all__ = ["LoadedRun", "load_run", "read_run_file"]
 LARGEST_RUN_FILE = 1024 * 1024
 NAME_ONE = f"give the path of a *{RUN_FILE_SUFFIX}; `meshmark init CONTRACT` writes one"
 
+UNNAMED_VENDOR = "CHANGE ME"
+"""What `meshmark init` writes; no report may carry it."""
+
 
 @dataclass(frozen=True)
 class LoadedRun:
@@ -126,6 +129,10 @@ def _refuse_bad_names(source: RunFileSource, catalogue: Catalogue) -> None:
     for location, name in named:
         if name in RESERVED_NAMES:
             raise source.refuse(location, f"the name `{name}` is the suite's own", next_step="choose another name")
+    if run_file.subject.vendor == UNNAMED_VENDOR:
+        raise source.refuse(
+            ("subject", "vendor"), "nobody answers for the building block yet", next_step="put in the vendor's name"
+        )
     seen: set[str] = set()
     for number, waiver in enumerate(run_file.waivers):
         place = ("waivers", number, "check")

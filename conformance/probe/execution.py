@@ -17,6 +17,7 @@ from conformance.model.verdict import Result, Verdict, now
 from conformance.probe.access_log import AccessLog
 from conformance.probe.judgement import Judgement, Undecided, Unmet
 from conformance.probe.probe import Probe, SubjectFacts
+from conformance.probe.redaction import Redaction
 
 __all__ = ["Execution"]
 
@@ -43,7 +44,7 @@ class Execution:
 
         """
         check = entry.check
-        judgement = Judgement(check)
+        judgement = Judgement(check, Redaction(self.subject.headers.values()))
         started, clock = now(), time.monotonic()
         verdict, reason, expected, seen, next_step = await self._judge(check, judgement)
         result = Result(

@@ -143,7 +143,7 @@ def _end_of_connection(log: AccessLog, port: int) -> Callable[[], LogLine | None
     return ended
 
 
-async def _reason(settled: Callable[[], LogLine | None | Awaitable[LogLine | None]], timeout: float) -> str:
+async def _reason(settled: Callable[[], LogLine | Awaitable[LogLine | None] | None], timeout: float) -> str:
     """What the server's log says about the end of a connection; empty if it says nothing in time."""
     try:
         line: LogLine = await until(

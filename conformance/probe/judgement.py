@@ -12,6 +12,7 @@ from typing import Any, Protocol
 from conformance.model.check import Check
 from conformance.model.errors import SuiteFault
 from conformance.model.verdict import Evidence, EvidenceKind, Expectation
+from conformance.probe.redaction import Redaction
 
 __all__ = ["FreeJudgement", "Judgement", "Recorder", "Undecided", "Unmet"]
 
@@ -35,11 +36,14 @@ class Undecided(Exception):  # noqa: N818 -- no error: a finding
 class Recorder(Protocol):
     """What a probe hands on to: evidence, expectations, positive controls."""
 
-    def record(self, name: str, kind: EvidenceKind, observed: Mapping[str, Any]) -> None: ...
+    def record(self, name: str, kind: EvidenceKind, observed: Mapping[str, Any]) -> None:
+        """Keep an observation."""
 
-    def expect(self, code: str, condition: object, *, seen: str) -> None: ...
+    def expect(self, code: str, condition: object, *, seen: str) -> None:
+        """Judge."""
 
-    def require(self, code: str, condition: object, *, seen: str) -> None: ...
+    def require(self, code: str, condition: object, *, seen: str) -> None:
+        """A positive control."""
 
 
 class FreeJudgement:
@@ -61,16 +65,17 @@ class FreeJudgement:
 
 
 class Judgement:
-    """Collects the evidence and the expectations of one check."""
+    """Collects the evidence and the expectations of one check; what is secret stays out of both."""
 
-    def __init__(self, check: Check) -> None:
+    def __init__(self, check: Check, redaction: Redaction) -> None:
         self._check = check
+        self._redaction = redaction
         self.evidence: list[Evidence] = []
         self.expectations: list[Expectation] = []
 
     def record(self, name: str, kind: EvidenceKind, observed: Mapping[str, Any]) -> None:
         """Keep an observation, on pass too. The names that the check promised must all appear."""
-        self.evidence.append(Evidence(name, kind, observed))
+        self.evidence.append(Evidence(name, kind, self._redaction.observation(observed)))
 
     def expect(self, code: str, condition: object, *, seen: str) -> None:
         """Judge: if `condition` is false the check fails for the reason `code`, which its declaration explains."""
@@ -96,6 +101,8 @@ class Judgement:
                 where=self._check.body.__module__,
                 next_step="add the reason to `fails` or `inconclusive` of its declaration",
             )
-        expectation = Expectation(code=code, expected=declared[code], seen=seen, met=bool(condition))
+        expectation = Expectation(
+            code=code, expected=declared[code], seen=self._redaction.text(seen), met=bool(condition)
+        )
         self.expectations.append(expectation)
         return expectation

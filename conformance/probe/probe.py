@@ -6,6 +6,7 @@ plane's own opinion of itself, except for acknowledgements, which are the proxie
 
 from __future__ import annotations
 
+import asyncio
 import ssl
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
@@ -336,14 +337,13 @@ class Probe:
         self._mesh.witness.release()
 
     async def generate_input(self, contract: Contract) -> FuzzReport:
-        """Send generated requests for every operation straight to the subject's security server, as the caller would.
-        """
+        """Send generated requests for every operation straight to the subject's security server, as the caller."""
         skipped = set(self.subject.skipped_operations)
         door, mesh = self._door(), self._mesh
         with tempfile.TemporaryDirectory(prefix="generated-", dir=mesh.folder) as folder:
             credential = mesh.trust_domain.issue(mesh.identity_path(CALLER)).written_to(Path(folder))
             authorities = Path(folder, "authorities.pem")
-            authorities.write_bytes(mesh.trust_domain.bundle_pem)
+            await asyncio.to_thread(authorities.write_bytes, mesh.trust_domain.bundle_pem)
             return await fuzz(
                 contract,
                 f"https://{door.host}:{door.port}/{self.subject.name}",

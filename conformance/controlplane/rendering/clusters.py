@@ -34,18 +34,16 @@ def application_cluster(policy: ServicePolicy) -> Resource:
     }
     if policy.outlier_detection:
         cluster["outlier_detection"] = _outlier_detection(policy.outlier_detection)
-    if any(endpoint.tls for endpoint in policy.endpoints):
+    if name := next((endpoint.server_name for endpoint in policy.endpoints), ""):
         cluster["transport_socket"] = {
             "name": "envoy.transport_sockets.tls",
             "typed_config": {
                 "@type": "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext",
-                "sni": policy.endpoints[0].host,
+                "sni": name,
                 "common_tls_context": {
                     "validation_context": {
                         "system_root_certs": {},
-                        "match_typed_subject_alt_names": [
-                            {"san_type": "DNS", "matcher": {"exact": policy.endpoints[0].host}}
-                        ],
+                        "match_typed_subject_alt_names": [{"san_type": "DNS", "matcher": {"exact": name}}],
                     }
                 },
             },
