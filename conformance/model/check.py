@@ -76,11 +76,12 @@ class Catalogue:
             SuiteFault: an id is taken.
 
         """
-        for known, new in ((self.requirements, requirements), (self.profiles, profiles)):
-            for each in new:
-                if each.id in known:
-                    raise SuiteFault(f"the id {each.id} is taken", next_step="choose another id; ids are permanent")
-                known[each.id] = each  # type: ignore[index]  # the two pairs are of one kind each
+        for requirement in requirements:
+            _refuse_taken(requirement.id, self.requirements)
+            self.requirements[requirement.id] = requirement
+        for profile in profiles:
+            _refuse_taken(profile.id, self.profiles)
+            self.profiles[profile.id] = profile
 
     @property
     def checks(self) -> tuple[Check, ...]:
@@ -172,3 +173,8 @@ class Catalogue:
                 where=f"{check.body.__module__}.{getattr(check.body, '__qualname__', '?')}",
                 next_step="mend the declaration; CONTRIBUTING.md shows one line by line",
             )
+
+
+def _refuse_taken(id: str, known: Mapping[str, object]) -> None:  # noqa: A002 -- the word that everybody uses
+    if id in known:
+        raise SuiteFault(f"the id {id} is taken", next_step="choose another id; ids are permanent")

@@ -64,10 +64,22 @@ def test_an_overlay_that_is_no_json_patch_is_refused_at_its_place(operation, wor
     assert f"{place_of_overlay(workplace, 0)}: " in finished.said
 
 
-def test_an_overlay_that_envoy_rejects_ends_the_run_with_envoys_reason(workplace: Workplace):
-    nonsense = {"op": "replace", "path": f"{RULES_OF_WITNESS}/policies", "value": {"empty": {}}}
-    finished = certify(workplace, overlay(patch=[nonsense]))
+@pytest.mark.parametrize(
+    "nonsense",
+    [
+        {
+            "type": "route",
+            "name": "inbound/witness",
+            "patch": [{"op": "replace", "path": f"{RULES_OF_WITNESS}/policies", "value": {"empty": {}}}],
+        },
+        {"type": "listener", "name": "inbound", "patch": [{"op": "remove", "path": "/filter_chains/0/filters"}]},
+    ],
+    ids=lambda nonsense: nonsense["type"],
+)
+def test_an_overlay_that_envoy_rejects_ends_the_run_with_envoys_reason(nonsense, workplace: Workplace):
+    finished = certify(workplace, overlay(**nonsense))
     trouble = workplace.record()["trouble"]
     assert finished.code == 3
     assert trouble.startswith("the mesh did not take its first configuration\n  things: ")
+    assert "rejected" in trouble
     assert "mend the overlay if the run file has one" in trouble

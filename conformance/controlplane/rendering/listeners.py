@@ -56,7 +56,7 @@ CONNECTION_FIELDS = {
 
 
 def inbound_listener(view: SecurityServerView) -> Resource:
-    """For peers. Nobody gets through the handshake without a certificate of a member of the mesh (TLS 1.3, RFC 8446)."""
+    """For peers. Only members of the mesh, with good certificates, get through the handshake (TLS 1.3, RFC 8446)."""
     listener = _listener(
         "inbound", view.inbound_address, _connection_manager("inbound", view, [_access_filter(), ROUTER])
     )
