@@ -249,10 +249,6 @@ class Mesh:
 
     async def reunion(self) -> Propagation:
         """Wait until every security server has found the control plane again and acknowledged what it has for it."""
-        return await self.acknowledgements("", self._all_sent(), timeout=self.timeouts.reconnect)
-
-    def _all_sent(self) -> dict[str, AppliedVersion]:
-        """For each security server, everything that the control plane has for it by now."""
         versions = {}
         for name, told in self.configuration.sent.items():
             types = self.control_plane.status(name).types
@@ -261,7 +257,7 @@ class Mesh:
                 names.setdefault(kind, set()).add(resource)
             current = {kind: types[kind].current for kind in names}
             versions[name] = AppliedVersion(name, current, {kind: frozenset(named) for kind, named in names.items()})
-        return versions
+        return await self.acknowledgements("", versions, timeout=self.timeouts.reconnect)
 
     # ------------------------------------------------------------------ policies
 

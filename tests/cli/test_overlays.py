@@ -72,7 +72,7 @@ def test_an_overlay_that_is_no_json_patch_is_refused_at_its_place(operation, wor
             "name": "inbound/witness",
             "patch": [{"op": "replace", "path": f"{RULES_OF_WITNESS}/policies", "value": {"empty": {}}}],
         },
-        {"type": "listener", "name": "inbound", "patch": [{"op": "remove", "path": "/filter_chains/0/filters"}]},
+        {"type": "listener", "name": "inbound", "patch": [{"op": "remove", "path": "/address"}]},
     ],
     ids=lambda nonsense: nonsense["type"],
 )
