@@ -86,6 +86,7 @@ def catalogue_json(profile_id: str) -> dict[str, Any]:
                 "description": check.description,
                 "evidence": list(check.evidence),
                 "fails": dict(check.fails),
+                "remedy": check.remedy,
                 "inconclusive": dict(check.inconclusive),
                 "faults": [fault.id for fault in faults.values() if check.id in fault.caught_by],
             }
@@ -103,12 +104,21 @@ def _markdown(content: dict[str, Any]) -> str:
         for each in content["requirements"]
     ]
     checks = [
-        [each["id"], each["level"] or "-", each["title"], ", ".join(each["proves"]), ", ".join(each["faults"])]
+        [
+            each["id"],
+            each["level"] or "-",
+            each["title"],
+            each["description"].partition("\n\n")[0],
+            each["remedy"],
+            ", ".join(each["proves"]),
+            ", ".join(each["faults"]),
+        ]
         for each in content["checks"]
     ]
+    head = ["check", "level", "what holds when it passes", "why it matters", "where to look when it fails", "proves"]
     return (
         f"# Catalogue\n\nLevels are those of profile `{content['profile']}`.\n\n## Checks\n\n"
-        + markdown_table(["check", "level", "what holds when it passes", "proves", "proven by the faults"], checks)
+        + markdown_table([*head, "proven by the faults"], checks)
         + "\n## Requirements\n\n"
         + markdown_table(["requirement", "level", "text", "sources", "checked by"], requirements)
     )

@@ -37,6 +37,7 @@ class Check:
         needs: features that the subject must declare or the profile mandates; else the check is not applicable.
         evidence: names of the observations that it promises; a pass without one of them becomes an error.
         fails: for each reason code that can turn it red, the sentence that was expected to be true.
+        remedy: where the vendor or operator looks first when it fails, in one or two sentences.
         inconclusive: for each reason code of a positive control, the sentence that must be true before anything is
         judged. topologies: where it can run. description: why it matters, and how it is done. body: the coroutine; it
         gets a probe.
@@ -49,6 +50,7 @@ class Check:
     needs: frozenset[Feature]
     evidence: tuple[str, ...]
     fails: Mapping[str, str]
+    remedy: str
     inconclusive: Mapping[str, str]
     topologies: tuple[Topology, ...]
     description: str
@@ -114,6 +116,7 @@ class Catalogue:
         needs: list[Feature],
         evidence: list[str],
         fails: Mapping[str, str],
+        remedy: str,
         inconclusive: Mapping[str, str] | None = None,
         topologies: tuple[Topology, ...] = (Topology.INTER_PROXY,),
     ) -> Callable[[CheckBody], CheckBody]:
@@ -134,6 +137,7 @@ class Catalogue:
                 needs=frozenset(needs),
                 evidence=tuple(evidence),
                 fails=dict(fails),
+                remedy=remedy,
                 inconclusive=dict(inconclusive or {}),
                 topologies=topologies,
                 description=inspect.getdoc(body) or "",
@@ -157,6 +161,7 @@ class Catalogue:
             "it promises no evidence": not check.evidence,
             "it promises the same evidence twice": len(set(check.evidence)) < len(check.evidence),
             "it names no reason to fail": not check.fails,
+            "it names no remedy": not check.remedy.strip(),
             "a reason stands under both fails and inconclusive": len(set(codes)) < len(codes),
             "a reason is not a lower-case-with-dashes code": not all(REASON_CODE.fullmatch(code) for code in codes),
             "its body is not a coroutine function": not inspect.iscoroutinefunction(check.body),

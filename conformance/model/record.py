@@ -13,7 +13,7 @@ from enum import StrEnum
 from typing import Any
 
 from conformance.model.check import Catalogue, Check, Topology
-from conformance.model.requirements import Feature, Level, Profile
+from conformance.model.requirements import Feature, Level, Profile, Requirement
 from conformance.model.verdict import Outcome, Result, Verdict, judge_outcome, totals_of
 
 __all__ = [
@@ -45,6 +45,9 @@ class PlanEntry:
         """As it stands in the record."""
         return {
             "check": self.check.id,
+            "title": self.check.title,
+            "description": self.check.description,
+            "remedy": self.check.remedy,
             "level": self.level.value,
             "run": self.run,
             "reason": self.reason,
@@ -181,8 +184,8 @@ class RunRecord:
     interrupted: bool = False
     trouble: str = ""
     """Why checks were not reached, in words: the subject never got ready, somebody pressed Ctrl-C."""
-    requirements: Mapping[str, str] = field(default_factory=dict)
-    """The text of every requirement that a check of the plan proves, so that a report stands alone."""
+    requirements: tuple[Requirement, ...] = ()
+    """Every requirement that a check of the plan proves, so that a report stands alone."""
 
     @property
     def outcome(self) -> Outcome:
@@ -217,7 +220,14 @@ class RunRecord:
             "outcome": self.outcome.value,
             "interrupted": self.interrupted,
             "trouble": self.trouble,
-            "requirements": dict(self.requirements),
+            "requirements": {
+                each.id: {
+                    "text": each.text,
+                    "level": level.value if (level := each.profiles.get(self.profile)) else None,
+                    "sources": [source.id for source in each.sources],
+                }
+                for each in self.requirements
+            },
             "environment": dict(self.environment),
             "timeouts": dict(self.timeouts),
             "seed": self.seed,

@@ -193,7 +193,7 @@ def make_record(
         run_file=loaded.path.name,
         interrupted=interrupted,
         trouble=trouble,
-        requirements={each.id: each.text for each in loaded.catalogue.requirements.values() if each.id in proven},
+        requirements=tuple(each for each in loaded.catalogue.requirements.values() if each.id in proven),
     )
 
 

@@ -74,10 +74,10 @@ class Execution:
                 await self.mesh.unless_dead(check.body(probe))
         except Unmet as finding:
             met = finding.expectation
-            return Verdict.FAIL, met.code, met.expected, met.seen, "look at the evidence below, mend, and run it again"
+            return Verdict.FAIL, met.code, met.expected, met.seen, check.remedy
         except Undecided as finding:
             met = finding.expectation
-            hint = "an honest call already failed, so nothing was judged: mend that first"
+            hint = f"An honest call already failed, so nothing was judged. Make this true first: {met.expected}"
             return Verdict.INCONCLUSIVE, met.code, met.expected, met.seen, hint
         except TimeoutError:
             limit = f"{self.mesh.timeouts.check:g} s"

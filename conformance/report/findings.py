@@ -23,6 +23,7 @@ __all__ = [
     "by_area",
     "by_reason",
     "mandatory",
+    "planned",
     "troubled_waivers",
     "with_verdict",
 ]
@@ -39,6 +40,11 @@ NOT_JUDGED = (Verdict.NOT_RUN, Verdict.NOT_APPLICABLE)
 def with_verdict(results: Sequence[RecordJson], *verdicts: Verdict) -> list[RecordJson]:
     """The results that have one of the verdicts."""
     return [result for result in results if result["verdict"] in verdicts]
+
+
+def planned(record: RecordJson) -> dict[str, RecordJson]:
+    """What the plan says about each check: among others why it matters and what to mend when it fails."""
+    return {entry["check"]: entry for entry in record["plan"]}
 
 
 def mandatory(record: RecordJson) -> list[RecordJson]:

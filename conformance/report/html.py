@@ -27,10 +27,11 @@ from conformance.report.findings import (
     attention,
     by_area,
     mandatory,
+    planned,
     with_verdict,
 )
 from conformance.report.record_file import digest_of
-from conformance.report.text import cut, visible
+from conformance.report.text import cut, paragraphs, visible
 
 __all__ = ["render_html"]
 
@@ -66,6 +67,7 @@ def _environment() -> Environment:
         "blocks": blocks,
         "cut": cut,
         "digits": lambda number: f"{number:,}",
+        "paragraphs": paragraphs,
         "seconds": wording.seconds,
         "utc": wording.utc,
         "verdict_word": lambda verdict: wording.VERDICT_WORDS[Verdict(verdict)],
@@ -97,6 +99,7 @@ def _context(record: RecordJson) -> dict[str, Any]:
         "bar": _bar(record["totals"]),
         "verdict_meanings": {verdict.value: text for verdict, text in wording.VERDICT_MEANINGS.items()},
         "level_meanings": {level.value: text for level, text in wording.LEVEL_MEANINGS.items()},
+        "plan": planned(record),
         "attention": attention(record),
         "missing": with_verdict(mandatory(record), Verdict.NOT_RUN),
         "waived": applied_waivers(record),
@@ -144,7 +147,4 @@ def _requirements(record: RecordJson) -> list[dict[str, Any]]:
         area, number = area_of(requirement), re.sub(r"\D", "", requirement.partition("-")[2])
         return (areas.index(area) if area in areas else len(areas), area, int(number or 0))
 
-    return [
-        {"id": each, "text": record["requirements"].get(each, ""), "results": proofs[each]}
-        for each in sorted(proofs, key=place)
-    ]
+    return [{"id": each, **record["requirements"][each], "results": proofs[each]} for each in sorted(proofs, key=place)]

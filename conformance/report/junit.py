@@ -17,9 +17,9 @@ from datetime import datetime
 
 from conformance.model.record import WaiverState
 from conformance.model.verdict import Outcome, Verdict
-from conformance.report.findings import RecordJson, applied_waivers, area_of, troubled_waivers
+from conformance.report.findings import RecordJson, applied_waivers, area_of, planned, troubled_waivers
 from conformance.report.record_file import digest_of
-from conformance.report.text import cut, one_line, visible
+from conformance.report.text import cut, one_line, paragraphs, visible
 from conformance.report.wording import outcome_sentence, totals_sentence, waiver_sentence
 
 __all__ = ["render_junit"]
@@ -28,7 +28,10 @@ __all__ = ["render_junit"]
 def render_junit(record: RecordJson) -> bytes:
     """The record as JUnit XML (the `xunit1` family, in which a test case has a file and properties)."""
     waived = applied_waivers(record)
-    cases = [_check_case(record, result, waived.get(result["check"])) for result in record["results"]]
+    plan = planned(record)
+    cases = [
+        _check_case(record, result, plan[result["check"]], waived.get(result["check"])) for result in record["results"]
+    ]
     cases += _run_cases(record)
     counts = {
         "tests": len(cases),
@@ -67,7 +70,7 @@ def _run_properties(record: RecordJson) -> dict[str, str]:
     } | {f"total-{name}": str(number) for name, number in sorted(record["totals"].items())}
 
 
-def _check_case(record: RecordJson, result: RecordJson, waiver: RecordJson | None) -> ET.Element:
+def _check_case(record: RecordJson, result: RecordJson, entry: RecordJson, waiver: RecordJson | None) -> ET.Element:
     case = _case(record, area_of(result["check"]), f"{result['check']} {result['title']}", result["duration_s"])
     facts = {"level": result["level"], "verdict": result["verdict"], "requirements": ", ".join(result["proves"])}
     if waiver:
@@ -75,11 +78,11 @@ def _check_case(record: RecordJson, result: RecordJson, waiver: RecordJson | Non
     _add_properties(case, facts)
     verdict = Verdict(result["verdict"])
     if waiver:
-        _add(case, "skipped", "waived", waiver_sentence(waiver), _story(result))
+        _add(case, "skipped", "waived", waiver_sentence(waiver), _story(result, entry))
     elif verdict is Verdict.FAIL:
-        _add(case, "failure", result["reason"] or verdict, result["seen"] or result["reason"], _story(result))
+        _add(case, "failure", result["reason"] or verdict, result["seen"] or result["reason"], _story(result, entry))
     elif verdict in (Verdict.INCONCLUSIVE, Verdict.ERROR):
-        _add(case, "error", verdict, f"{result['reason']}: {result['seen']}", _story(result))
+        _add(case, "error", verdict, f"{result['reason']}: {result['seen']}", _story(result, entry))
     elif verdict in (Verdict.NOT_RUN, Verdict.NOT_APPLICABLE):
         _add(case, "skipped", verdict, result["seen"] or result["reason"], "")
     return case
@@ -118,15 +121,16 @@ def _add_properties(parent: ET.Element, facts: Mapping[str, str]) -> None:
         ET.SubElement(properties, "property", {"name": name, "value": one_line(value)})
 
 
-def _story(result: RecordJson) -> str:
+def _story(result: RecordJson, entry: RecordJson) -> str:
     """What a reader of a CI page needs, without opening another file."""
     parts = {
+        "why": one_line(paragraphs(entry["description"])[0]),
         "expected": result["expected"],
         "seen": result["seen"],
         "reason": result["reason"],
-        "next": result["next_step"],
+        "what to do": result["next_step"],
         "reproduce": result["reproduce"],
     }
     return "\n".join(
-        f"{name + ':':<11}{re.sub(chr(10), chr(10) + ' ' * 11, cut(text))}" for name, text in parts.items() if text
+        f"{name + ':':<12}{re.sub(chr(10), chr(10) + ' ' * 12, cut(text))}" for name, text in parts.items() if text
     )

@@ -102,10 +102,17 @@ def contradictions(record: RecordJson) -> list[str]:
     problems += [f"results: {check} of the plan is missing" for check in plan if check not in found]
     for result in record["results"]:
         check, verdict = result["check"], result["verdict"]
+        problems += [
+            f"requirements: {each}, which {check} proves, is missing"
+            for each in result["proves"]
+            if each not in record["requirements"]
+        ]
         if check not in plan:
             problems.append(f"results: {check} is not in the plan")
         elif result["level"] != plan[check]["level"]:
             problems.append(f"results: {check} has another level than in the plan")
+        elif result["title"] != plan[check]["title"]:
+            problems.append(f"results: {check} has another title than in the plan")
         elif not plan[check]["run"] and verdict not in NOT_JUDGED:
             problems.append(f"results: {check} was left out of the run, and yet its verdict is {verdict}")
     waived = applied_waivers(record)

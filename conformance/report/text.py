@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["LONGEST_TEXT", "count", "cut", "one_line", "series", "visible"]
+__all__ = ["LONGEST_TEXT", "count", "cut", "one_line", "paragraphs", "series", "visible"]
 
 LONGEST_TEXT = 4_000
 """Characters of one text that a page or a JUnit file shows: more than a reader takes in, no burden for a browser."""
@@ -38,6 +38,11 @@ def cut(text: str, longest: int = LONGEST_TEXT) -> str:
 def one_line(text: str, longest: int = LONGEST_TEXT) -> str:
     """The text fit for one line of a terminal or of an XML attribute."""
     return " ".join(visible(cut(text, longest)).split())
+
+
+def paragraphs(text: str) -> list[str]:
+    """What blank lines part, at least one."""
+    return re.split(r"\n\s*\n", text.strip())
 
 
 def count(number: int, noun: str, plural: str | None = None) -> str:

@@ -17,6 +17,7 @@ GOOD: dict[str, Any] = {
     "needs": [Feature.MTLS],
     "evidence": ["known caller", "anonymous caller"],
     "fails": {"caller-accepted": "The caller is refused."},
+    "remedy": "Ask callers for a certificate.",
     "inconclusive": {"known-caller-refused": "A known caller is let in."},
 }
 
@@ -54,6 +55,7 @@ MALFORMED = [
     ({"evidence": []}, documented, "it promises no evidence"),
     ({"evidence": ["a", "a"]}, documented, "it promises the same evidence twice"),
     ({"fails": {}}, documented, "it names no reason to fail"),
+    ({"remedy": " "}, documented, "it names no remedy"),
     ({"fails": {"Not A Code": "text"}}, documented, "a reason is not a lower-case-with-dashes code"),
     ({"inconclusive": {"-code": "text"}}, documented, "a reason is not a lower-case-with-dashes code"),
     ({"inconclusive": {"caller-accepted": "text"}}, documented, "a reason stands under both fails and inconclusive"),
@@ -93,6 +95,7 @@ def test_a_good_declaration_is_kept_as_it_was_given():
     check = catalogue["MTLS-001"]
     assert "MTLS-001" in catalogue
     assert (check.area, check.description, check.body) == ("MTLS", "Why it matters.", documented)
+    assert check.remedy == "Ask callers for a certificate."
     assert check.evidence == ("known caller", "anonymous caller")
 
 

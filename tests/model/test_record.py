@@ -44,6 +44,7 @@ def catalogue_of(
             needs=sorted(needed),
             evidence=["something"],
             fails={"wrong": "it is right"},
+            remedy="put it right",
         )
         declare(never_called)
     return catalogue

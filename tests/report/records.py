@@ -9,14 +9,14 @@ from typing import Any
 
 from conformance.model.check import Check, Topology
 from conformance.model.record import PlanEntry, RunRecord, Waiver, apply_waivers
-from conformance.model.requirements import Level
+from conformance.model.requirements import Level, Requirement, Source
 from conformance.model.timeouts import Timeouts
 from conformance.model.verdict import Evidence, EvidenceKind, Expectation, Result, Verdict
 
 AT = "2026-11-03T14:02:07.250Z"
 TODAY = date(2026, 11, 3)
 
-REQUIREMENTS = {
+TEXTS = {
     "MTLS-R1": "A security server lets a call in only from a caller that proves a mesh identity with a certificate.",
     "MTLS-R2": "A certificate that has expired is refused, and the refusal says that it has expired.",
     "MTLS-R3": "TLS below version 1.2 is refused.",
@@ -33,6 +33,48 @@ REQUIREMENTS = {
     "API-R1": "Every documented operation answers as its OpenAPI document says.",
     "API-R2": "Input that the OpenAPI document forbids is refused with a documented 4xx.",
 }
+SOURCES = {
+    "MTLS-R1": ("govstack-im-1.1.1 §7.1", "RFC 8446 §4.4.2.4"),
+    "MTLS-R2": ("RFC 5280 §6.1",),
+    "MTLS-R3": ("RFC 8996",),
+    "POLICY-R1": ("govstack-cfr §8.1.5",),
+    "POLICY-R2": ("Envoy docs, xDS protocol",),
+    "AUTHZ-R1": ("govstack-cfr security 3", "Envoy docs, RBAC"),
+    "ROUTE-R1": ("Envoy docs, traffic splitting",),
+    "RETRY-R1": ("RFC 9110 §9.2.2",),
+    "BREAK-R1": ("Envoy docs, circuit breaking",),
+    "RATE-R1": ("RFC 6585 §4",),
+    "RATE-R2": ("Envoy docs, global rate limiting",),
+    "DISCOVERY-R1": ("Envoy docs, service discovery",),
+    "TRACE-R1": ("W3C Trace Context",),
+    "API-R1": ("OpenAPI 3.1",),
+    "API-R2": ("OpenAPI 3.1",),
+}
+RECOMMENDED = {"MTLS-R3", "ROUTE-R1", "RATE-R2", "TRACE-R1"}
+
+
+def requirement(identifier: str) -> Requirement:
+    level = Level.SHOULD if identifier in RECOMMENDED else Level.MUST
+    sources = tuple(Source(name) for name in SOURCES.get(identifier, ()))
+    return Requirement(identifier, level, TEXTS.get(identifier, "Something holds."), sources, (), {"mesh": level})
+
+
+WHY = {
+    "MTLS-001": (
+        "A caller that nobody can name cannot be held to account, so its call dies in the handshake.\n\n"
+        "A client that trusts the mesh but shows no certificate connects, listens for the alert and, should it be\n"
+        "accepted, sends a request. A member of the mesh is served before and afterwards."
+    ),
+    "MTLS-003": "Versions of TLS before 1.2 can be broken; a server that still speaks them can be talked down.",
+    "ROUTE-003": "A new version is tried on a few before all depend on it; wrong weights try it on too many.",
+    "DISCOVERY-002": "An endpoint leaves the registry because it goes away; calls that still go there are lost.",
+}
+REMEDIES = {
+    "MTLS-001": "Set require_client_certificate on the inbound listener and give it a validation context.",
+    "MTLS-003": "Set tls_minimum_protocol_version to TLSv1_2.",
+    "ROUTE-003": "Compare the weights of the route with those of the rule.",
+    "DISCOVERY-002": "Set update_merge_window to 0s on the cluster.",
+}
 
 
 async def never_called(_: Any) -> None:
@@ -47,9 +89,10 @@ def entry(identifier: str, title: str, proves: Sequence[str], level: Level, **le
         needs=frozenset(),
         evidence=("something",),
         fails={"wrong": "it is right"},
+        remedy=REMEDIES.get(identifier, "mend the setting that its title names"),
         inconclusive={},
         topologies=(Topology.INTER_PROXY,),
-        description="",
+        description=WHY.get(identifier, "It matters.\n\nIt is done as it has to be done."),
         body=never_called,
     )
     return PlanEntry(check, level, run=not left_out, **left_out)
@@ -235,7 +278,7 @@ def not_conformant() -> RunRecord:
             reason="anonymous-served",
             expected="the handshake of a caller without a certificate ends with the alert certificate_required",
             seen="the handshake succeeded, and POST /v1/births was answered with 201",
-            next_step="set require_client_certificate on the inbound listener, then run this check alone",
+            next_step=ANONYMOUS.check.remedy,
             expectations=(
                 Expectation(
                     "known-caller-served", "the call with a mesh certificate is answered", "201 in 7 ms", met=True
@@ -257,7 +300,7 @@ def not_conformant() -> RunRecord:
             reason="old-tls-accepted",
             expected="a ClientHello with TLS 1.1 at most is refused with the alert protocol_version",
             seen="the handshake succeeded with TLS 1.1",
-            next_step="set tls_minimum_protocol_version to TLSv1_2",
+            next_step=OLD_TLS.check.remedy,
         ),
         judged(PROPAGATION, Verdict.PASS, evidence=(STEPS,), duration_s=1.25),
         judged(REJECTED, Verdict.PASS, duration_s=0.98),
@@ -268,7 +311,7 @@ def not_conformant() -> RunRecord:
             reason="weights-off",
             expected="between 161 and 241 of 2,000 calls reach version 2 (99.9 %, binomial)",
             seen="312 of 2,000 calls reached version 2",
-            next_step="compare the weights of the route with those of the rule",
+            next_step=WEIGHTS.check.remedy,
             evidence=(ARRIVED,),
             duration_s=6.31,
         ),
@@ -290,7 +333,7 @@ def not_conformant() -> RunRecord:
             reason="withdrawn-still-called",
             expected="no call reaches the endpoint after its withdrawal is acknowledged",
             seen="3 of 200 calls reached it, the last one 940 ms after",
-            next_step="set update_merge_window to 0s on the cluster",
+            next_step=WITHDRAWN.check.remedy,
             duration_s=3.4,
         ),
         judged(
@@ -360,5 +403,5 @@ def record(plan: tuple[PlanEntry, ...], results: tuple[Result, ...], waivers: Se
         started="2026-11-03T14:02:05.000Z",
         finished="2026-11-03T14:03:41.500Z",
         run_file="birth-registry.meshmark.yaml",
-        requirements={each: text for each, text in REQUIREMENTS.items() if each in proven},
+        requirements=tuple(requirement(each) for each in sorted(proven)),
     )

@@ -74,6 +74,10 @@ def test_the_summary_names_where_the_reports_are(tmp_path: Path) -> None:
     assert summarize(RECORD, [tmp_path / "report.html"])[-2:] == ["Reports:", f"  {tmp_path / 'report.html'}"]
 
 
+def test_the_summary_says_what_to_mend_first() -> None:
+    assert f"  next       {records.ANONYMOUS.check.remedy}" in summarize(RECORD)
+
+
 def test_checks_that_were_not_run_are_grouped_by_their_reason() -> None:
     lines = summarize(records.interrupted().to_json())
     assert "  3 checks (POLICY-001, AUTHZ-001, API-001): the run was interrupted by Ctrl-C" in lines

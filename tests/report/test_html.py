@@ -102,6 +102,24 @@ def test_a_red_line_is_one_click_from_its_cause() -> None:
             assert result.reproduce in cause
 
 
+def test_every_check_says_why_it_matters_and_who_asks_for_it() -> None:
+    for record in (records.conformant(), records.not_conformant()):
+        page = page_of(record)
+        for entry in record.plan:
+            place = page.by_id(entry.check.id).text
+            why, *how = entry.check.description.split("\n\n")
+            assert why in place
+            for requirement in (records.requirement(each) for each in entry.check.proves if entry.run):
+                assert all(each in place for each in (*how, requirement.id, requirement.text))
+                assert all(source.id in place for source in requirement.sources)
+
+
+def test_what_to_do_stands_out_on_a_fail_only() -> None:
+    page = page_of(records.not_conformant())
+    assert "What to do" + "\n" + records.ANONYMOUS.check.remedy in page.by_id("MTLS-001").text
+    assert "What to do" not in page.by_id("MTLS-002").text
+
+
 def test_mandatory_checks_that_were_not_run_are_called_to_attention() -> None:
     text = page_of(records.interrupted()).by_id("attention").text
     assert "without proof: POLICY-001, AUTHZ-001, API-001" in text
@@ -138,7 +156,9 @@ def spoilt(record: RunRecord, text: str) -> dict[str, Any]:
 
     spoilt_values = spoil(values)
     assert isinstance(spoilt_values, dict)
-    spoilt_values["requirements"] = dict.fromkeys(values["requirements"], text)
+    spoilt_values["requirements"] = {
+        each: {"text": text, "level": "MUST", "sources": [text]} for each in values["requirements"]
+    }
     return spoilt_values
 
 

@@ -27,7 +27,11 @@ def test_each_verdict_is_shown_as_junit_readers_expect_it() -> None:
     failure = case_of(suite, "MTLS-001").find("failure")
     assert failure is not None
     assert failure.get("type") == "anonymous-served"
-    assert "reproduce: meshmark certify" in str(failure.text)
+    told = dict(line.split(":", 1) for line in str(failure.text).splitlines())
+    assert list(told) == ["why", "expected", "seen", "reason", "what to do", "reproduce"]
+    assert told["what to do"].strip() == records.ANONYMOUS.check.remedy
+    assert told["why"].strip() == records.WHY["MTLS-001"].partition("\n")[0]
+    assert told["reproduce"].strip().startswith("meshmark certify")
     assert case_of(suite, "BREAK-001").find("error[@type='inconclusive']") is not None
     assert case_of(suite, "TRACE-001").find("error[@type='error']") is not None
     assert case_of(suite, "TRACE-004").find("skipped[@message='not selected by --only']") is not None

@@ -131,6 +131,12 @@ def test_another_schema_is_refused_by_name(named: object, tmp_path: Path) -> Non
             "results: MTLS-001 has another level than in the plan",
         ),
         (
+            lambda record: record | {"plan": [record["plan"][0] | {"title": "other"}, *record["plan"][1:]]},
+            "results: MTLS-001 has another title than in the plan",
+        ),
+        (lambda record: record | {"requirements": {"MTLS-R1": "text"}}, "requirements/MTLS-R1: "),
+        (lambda record: record | {"requirements": {}}, "requirements: MTLS-R1, which MTLS-001 proves, is missing"),
+        (
             lambda record: record | {"plan": [record["plan"][0] | {"run": False}, *record["plan"][1:]]},
             "results: MTLS-001 was left out of the run, and yet its verdict is pass",
         ),

@@ -13,6 +13,8 @@ from conformance.probe import EvidenceKind, Feature, Probe
     needs=[Feature.API],
     evidence=["contracts"],
     fails={"contract-invalid": "Every contract keeps the rules of the OpenAPI version that it declares."},
+    remedy="Mend the contract at the file, line and column that stand with each problem in the evidence, and "
+    "publish the mended document; a validator in the contract's own build keeps it sound.",
 )
 async def contract_is_valid(probe: Probe) -> None:
     """Others generate clients from the contract, so what is wrong in it goes wrong at everybody who calls.

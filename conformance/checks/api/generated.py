@@ -23,6 +23,9 @@ from conformance.probe import EvidenceKind, Feature, FuzzReport, Probe
         "mesh-unusable": "A call to the witness behind the same security server is answered.",
         "generation-incomplete": "Input can be generated for every operation, and the generator comes to its end.",
     },
+    remedy="Repeat a failing request by the command that stands with it in the evidence. Let the building "
+    "block check its input and refuse what is wrong with a declared 4xx, never with a 5xx or a closed "
+    "connection; if the answer is right, declare it in the contract.",
 )
 async def generated_input_finds_nothing(probe: Probe) -> None:
     """Callers make mistakes and attackers make them on purpose; neither may get more than a declared refusal.

@@ -21,6 +21,9 @@ from conformance.probe import EvidenceKind, Exercised, Feature, Probe
         "operation-unproven": "To every operation an honest request can be built and brought, and its answer judged.",
         "nothing-succeeded": "At least one operation of every contract answers with a success.",
     },
+    remedy="Look at the operation named under what was seen: let the building block answer as its contract "
+    "says, or declare in the contract what it answers (status, media type, headers, schema). If "
+    "nothing answers, look into the building block's log and at the address in the run file.",
 )
 async def operations_keep_the_contract(probe: Probe) -> None:
     """Callers rely on the contract alone, so an answer that it does not declare is one that nobody is prepared for.

@@ -25,6 +25,9 @@ TARGET = f"/{WITNESS}/unruled"
         "known-caller-refused": "A caller whom a rule names is served by the witness.",
         "known-caller-refused-afterwards": "The same caller is still served after the other one was refused.",
     },
+    remedy="Put an RBAC filter with action ALLOW before the router of the listener for peers, with a "
+    "principal in each of its policies and none for everybody (any); shadow_rules only count. Leave "
+    "its 403 as it is, and log %RESPONSE_CODE_DETAILS% and %DOWNSTREAM_PEER_URI_SAN%.",
 )
 async def refuses_whom_no_rule_names(probe: Probe) -> None:
     """To be a member of the mesh is not to be allowed anything: where no rule speaks, the answer is no.

@@ -156,6 +156,10 @@ def as_evidence(attempts: Sequence[Attempt]) -> Mapping[str, Any]:
         "allowed-path-refused": "The allowed path is served when it is spelt as in the rule.",
         "allowed-path-refused-afterwards": "The allowed path is still served after all tricks.",
     },
+    remedy="On the HTTP connection manager for peers set normalize_path, merge_slashes and "
+    "path_with_escaped_slashes_action: REJECT_REQUEST; let rules compare the path letter by letter "
+    "(no ignore_case), with a slash at the end of a prefix, and let the building block see the same "
+    "path.",
 )
 async def keeps_rules_against_path_tricks(probe: Probe) -> None:
     """Rules compare text, applications read paths: where the two differ, a spelling becomes a key.

@@ -107,6 +107,9 @@ async def decide(probe: Probe, connections: dict[str, KeptConnection]) -> list[D
         "known-caller-refused": "Before the rules change, the caller is served by the witness.",
         "rules-not-in-force": "The security server decides by the new rules within the time for that.",
     },
+    remedy="Compare the RBAC policies with the rules that they come from: each rule is a policy of its own, "
+    "in which principal (exact), methods and paths hold together (and_rules), and a path prefix ends "
+    "with a slash.",
 )
 async def keeps_rules_in_scope(probe: Probe) -> None:
     """A rule is a promise to the one who wrote it: this caller, these methods, these paths.

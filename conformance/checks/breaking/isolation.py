@@ -36,6 +36,9 @@ async def others(probe: Probe) -> dict[str, tuple[Exchange, bool, str]]:
         "others-refused-before": "The other building blocks are reached as long as nobody is full.",
         "witness-not-full": "The witness holds as many calls as its limit allows, and one more is refused (flag UO).",
     },
+    remedy="Give each building block a cluster of its own with circuit_breakers of its own. Look for what "
+    "several services share: one cluster, a connection limit on the listener, a local rate limit, an "
+    "overload manager's action.",
 )
 async def leaves_others_alone(probe: Probe) -> None:
     """Building blocks share security servers. The trouble of one must not become the trouble of all.

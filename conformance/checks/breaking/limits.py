@@ -97,6 +97,10 @@ async def observe(probe: Probe, breaker: CircuitBreaker, *, waiting: bool) -> Ob
         "plain-call-failed": "A plain call is answered by the witness.",
         "policy-not-in-force": "Calls are decided by the policy with the limits under test.",
     },
+    remedy="Set max_connections, max_pending_requests and max_requests in the circuit_breakers of the "
+    "building block's own cluster to what the policy declares, for the default priority. Leave the "
+    "503 with x-envoy-overloaded and flag UO as it is, and let no outlier detection count it as a "
+    "failure.",
 )
 async def refuses_what_is_beyond_its_limits(probe: Probe) -> None:
     """A building block that is busy gets slower with every call more, until nobody is served. Better some are refused.

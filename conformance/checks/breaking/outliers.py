@@ -66,6 +66,9 @@ async def round_within_one_ejection(probe: Probe) -> list[Exchange]:
         "policy-not-in-force": "Calls are decided by the policy with two endpoints and outlier detection.",
         "endpoints-not-both-used": "As long as both endpoints are well both are sent calls, and answer them.",
     },
+    remedy="In outlier_detection of the cluster set consecutive_5xx, base_ejection_time and "
+    "max_ejection_time as declared, enforcing_consecutive_5xx to 100 and max_ejection_percent high "
+    "enough for one endpoint, and healthy_panic_threshold to 0, or calls go to ejected endpoints.",
 )
 async def leaves_out_what_fails(probe: Probe) -> None:
     """A sick endpoint that is still sent its share of calls makes everybody sick a little. Left alone, it can recover.

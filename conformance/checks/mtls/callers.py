@@ -15,6 +15,9 @@ from conformance.probe import CredentialKind, Feature, Probe
     evidence=EVIDENCE,
     fails=fails("A caller without a certificate", "no certificate was shown"),
     inconclusive=INCONCLUSIVE,
+    remedy="Set require_client_certificate on the listener for peers and give its TLS context a validation "
+    "context that holds the mesh's authorities (trusted_ca) and the members' names. Look for an "
+    "overlay or a further filter chain that takes one of them away.",
 )
 async def refuses_anonymous_caller(probe: Probe) -> None:
     """A caller that nobody can name cannot be held to account, so its call dies in the handshake.
@@ -35,6 +38,9 @@ async def refuses_anonymous_caller(probe: Probe) -> None:
     evidence=EVIDENCE,
     fails=fails("A caller whose identity nobody allowed", "the certificate names an identity outside the allowed set"),
     inconclusive=INCONCLUSIVE,
+    remedy="List the members' identities in match_typed_subject_alt_names of the validation context for "
+    "callers, each with san_type URI and an exact matcher: no list, or a prefix such as the whole "
+    "trust domain, admits everybody whom the authority has ever certified.",
 )
 async def refuses_stranger(probe: Probe) -> None:
     """A certificate says who somebody is, not that he is invited: an authority signs for many who are no members.
@@ -55,6 +61,9 @@ async def refuses_stranger(probe: Probe) -> None:
     evidence=EVIDENCE,
     fails=fails("A caller whose certificate names nobody", "the certificate holds no identity"),
     inconclusive=INCONCLUSIVE,
+    remedy="Give the validation context for callers a match_typed_subject_alt_names with the members' exact "
+    "URIs: as long as no name is compared, a certificate without any is as good as a member's. Then "
+    "see why the authority signs certificates without a name.",
 )
 async def refuses_nameless_caller(probe: Probe) -> None:
     """A certificate without a name proves only that its authority signed something.

@@ -15,6 +15,9 @@ from conformance.probe import CredentialKind, Feature, Probe
     evidence=EVIDENCE,
     fails=fails("A caller certified by an unknown authority", "it does not trust the authority behind the certificate"),
     inconclusive=INCONCLUSIVE,
+    remedy="Let trusted_ca in the validation context of the listener for peers hold the mesh's own "
+    "authorities and no others, and leave trust_chain_verification at VERIFY_TRUST_CHAIN: "
+    "ACCEPT_UNTRUSTED takes anybody's signature.",
 )
 async def refuses_unknown_authority(probe: Probe) -> None:
     """Anybody can found an authority and certify any name; what counts is who is trusted.
@@ -35,6 +38,9 @@ async def refuses_unknown_authority(probe: Probe) -> None:
     evidence=EVIDENCE,
     fails=fails("A caller whose certificate has expired", "the certificate has expired"),
     inconclusive=INCONCLUSIVE,
+    remedy="Take allow_expired_certificate and trust_chain_verification: ACCEPT_UNTRUSTED out of the "
+    "validation context of the listener for peers, and see that the clock of the security server's "
+    "machine is not slow.",
 )
 async def refuses_expired_certificate(probe: Probe) -> None:
     """Expiry bounds what a stolen key is worth, but only where it is enforced.
@@ -54,6 +60,9 @@ async def refuses_expired_certificate(probe: Probe) -> None:
     evidence=EVIDENCE,
     fails=fails("A caller whose certificate is not valid yet", "the certificate is not valid yet"),
     inconclusive=INCONCLUSIVE,
+    remedy="Take allow_expired_certificate (it waives both dates) and trust_chain_verification: "
+    "ACCEPT_UNTRUSTED out of the validation context of the listener for peers, and see that the clock "
+    "of the security server's machine is not fast.",
 )
 async def refuses_future_certificate(probe: Probe) -> None:
     """A certificate for later, such as one made in advance for a rotation, is no certificate for now.
@@ -73,6 +82,9 @@ async def refuses_future_certificate(probe: Probe) -> None:
     evidence=EVIDENCE,
     fails=fails("A caller whose certificate was revoked", "its revocation list names the certificate"),
     inconclusive=INCONCLUSIVE,
+    remedy="Put the authority's current revocation list into crl of the validation context for callers (one "
+    "list for each authority of the chain, or set only_verify_leaf_cert_crl), and disable session "
+    "resumption on the listener for peers: a ticket outlives the revocation.",
 )
 async def refuses_revoked_certificate(probe: Probe) -> None:
     """A key that got lost must be worth nothing from the moment in which its loss is known, not only after it expires.

@@ -17,6 +17,9 @@ from conformance.probe import Feature, Probe
     evidence=EVIDENCE,
     fails=fails("A caller that speaks plaintext", "what arrives is HTTP where a TLS handshake should begin"),
     inconclusive=INCONCLUSIVE,
+    remedy="Put the TLS transport socket on every filter chain of the listener for peers. Look for a filter "
+    "chain without one, for a match on transport_protocol raw_buffer, and for a second listener on "
+    "the same port.",
 )
 async def refuses_plaintext(probe: Probe) -> None:
     """A port that answers both with and without TLS protects nobody: whoever strips the encryption goes unnoticed.
@@ -38,6 +41,9 @@ async def refuses_plaintext(probe: Probe) -> None:
     evidence=EVIDENCE,
     fails=fails("A caller that offers TLS 1.2 at most", "it speaks no version of TLS below 1.3"),
     inconclusive=INCONCLUSIVE,
+    remedy="Set tls_minimum_protocol_version to TLSv1_3 in the tls_params of the listener for peers; Envoy's "
+    "default is TLS 1.2. If the handshake was refused for another reason, such as its ciphers, the "
+    "old version is still allowed.",
 )
 async def refuses_old_tls(probe: Probe) -> None:
     """TLS 1.3 removed what was broken in the versions before it; a server that still speaks those can be talked down.

@@ -87,6 +87,9 @@ async def meet(probe: Probe, kind: CredentialKind) -> Encounter | None:
         "imposter-not-addressed": "Calls to a service whose security server is an imposter are led to the imposter.",
         "honest-upstream-not-reached-afterwards": "The same call is still answered after the imposters were refused.",
     },
+    remedy="In the TLS context of the caller's cluster for the peer, set trusted_ca and the peer's exact URI "
+    "in match_typed_subject_alt_names, without ACCEPT_UNTRUSTED and allow_expired_certificate: with "
+    "no validation context Envoy trusts any certificate. Leave its 503 as it is.",
 )
 async def refuses_imposters_upstream(probe: Probe) -> None:
     """Who can answer in somebody's place reads every call to him; so the caller's side must ask for proof, too.

@@ -34,6 +34,9 @@ def order(calls: list[WatchedCall], caller: int, names: Mapping[str, str]) -> li
     inconclusive={
         "caller-refused": "The caller is served by the last policy before the control plane goes down.",
     },
+    remedy="Let the security servers keep their last configuration while no control plane answers, with no "
+    "timer that opens or closes them. Let a starting control plane load all policies, the newest "
+    "ones, before it answers anybody: an empty or older state takes rules away.",
 )
 async def outlives_its_control_plane(probe: Probe) -> None:
     """A control plane is one more program that can fail; the mesh must neither stop with it nor fall open (§8.1.20).

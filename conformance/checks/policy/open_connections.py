@@ -87,6 +87,9 @@ async def comes_in_force(probe: Probe, policy: ServicePolicy) -> bool:
         "caller-refused": "The caller is served over each connection before the change.",
         "change-not-in-force": "The changed policies come to decide calls on new connections.",
     },
+    remedy="Keep access rules in the routes (RBACPerRoute), which count for every call; those in a listener "
+    "spare the connections that it has accepted. If callers stay refused after a grant, look for "
+    "connections that are closed, or a proxy that is restarted, and not replaced at once.",
 )
 async def applies_to_open_connections(probe: Probe) -> None:
     """Connections live for hours. Who was shut out must not go on over one opened before, nor wait for it to end.

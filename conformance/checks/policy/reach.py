@@ -68,6 +68,9 @@ async def watch(
         "caller-refused": "The caller is served by both services before the changes.",
         "change-not-in-force": "The security server that a change concerns counts an update and decides calls by it.",
     },
+    remedy="Let the control plane send a security server only the resources of its own services and of those "
+    "that it calls, each under a version of its own (incremental xDS), not everything under one "
+    "version for all. Look for a revision number or time in resources that many share.",
 )
 async def updates_only_whom_it_concerns(probe: Probe) -> None:
     """In a mesh of thousands a change that everybody hears of is a storm, and tells everybody who may call whom.

@@ -27,6 +27,10 @@ RESTARTED = "The security server lives on: same process, same restart epoch, a g
         "callers-refused": "Before the change both callers have a rule and both are served.",
         "other-caller-refused": "The other caller, whose rule stays, is still served after the change.",
     },
+    remedy="See whether the security server was sent the policy without the rule and took it over "
+    "(update_rejected in its statistics, a NACK at the control plane). Then look for a rule that "
+    "still matches this caller, and for access rules kept in bootstrap or listener, which need a "
+    "restart.",
 )
 async def takes_access_away(probe: Probe) -> None:
     """A decision to shut somebody out must hold at once; nobody may have to stop a service for it (GovStack §8.1.5).
@@ -70,6 +74,10 @@ async def takes_access_away(probe: Probe) -> None:
         "known-caller-refused": "Another caller, who has a rule all the time, is served before the change.",
         "not-refused-before": "Before the change the caller has no rule and is refused.",
     },
+    remedy="See whether the security server was sent the policy with the new rule and took it over "
+    "(update_rejected in its statistics, a NACK at the control plane). Then compare the identity in "
+    "the rule with the one in the caller's certificate, and look for a deployment that restarts for a "
+    "change.",
 )
 async def grants_access(probe: Probe) -> None:
     """A building block that was admitted must be able to work at once, without anybody else having to stop (§8.1.5).

@@ -42,6 +42,9 @@ def successive(probe: Probe, extra: Endpoint) -> Iterator[ServicePolicy]:
         "caller-refused": "The caller is served before the changes.",
         "change-not-in-force": "Each change comes to decide calls of the traffic.",
     },
+    remedy="Look at what the change rebuilt: rules, timeouts, limits and endpoints must arrive as routes, "
+    "clusters and endpoints, not as new listeners, draining or restarts; a cluster comes before its "
+    "route and goes after it. For calls that arrived twice, look for request mirroring.",
 )
 async def loses_nothing(probe: Probe) -> None:
     """Policies change all day; who is not concerned must not notice (GovStack §8.1.20: no interruption of services).

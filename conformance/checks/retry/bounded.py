@@ -24,6 +24,9 @@ COUNTER = "cluster.peer-witness.upstream_rq_retry_limit_exceeded"
         "policy-not-in-force": "Calls are decided by the policy with the declared number of retries.",
         "plain-call-failed": "A plain call is answered by the witness.",
     },
+    remedy="Set num_retries of the caller's route to what the policy declares, and see that nobody else on "
+    "the way repeats calls (provider's security server, HTTP client of the application). Hand on the "
+    "last answer, and log %RESPONSE_FLAGS%.",
 )
 async def gives_up_as_declared(probe: Probe) -> None:
     """Retries without end turn a building block's bad minute into a flood, and a hidden end leaves nobody to mend it.

@@ -57,6 +57,10 @@ ONCE = (
     inconclusive={
         "repeatable-call-not-repeated": "A GET that fails once is repeated and ends well: retries are in force."
     },
+    remedy="Put retry_policy only on routes that match idempotent methods on :method, without 4xx statuses "
+    "and retriable-4xx. Let no application steer retries: with use_remote_address and an "
+    "internal_address_config that holds no caller, its x-envoy-retry-on and x-envoy-max-retries are "
+    "removed.",
 )
 async def repeats_nothing_unsafe(probe: Probe) -> None:
     """A repeated POST registers a child twice; a repeated 4xx only makes the same mistake again.

@@ -46,6 +46,10 @@ async def observed(probe: Probe, exchange: Exchange) -> dict[str, Any]:
         "plain-call-failed": "A plain call is answered by the witness at the first try.",
         "refusal-not-met": "Of two calls one meets the endpoint that refuses, by the provider's access log (UF).",
     },
+    remedy="In the caller's retry_policy let retry_on name connect-failure, reset and "
+    "retriable-status-codes, list the declared statuses, and add the predicate previous_hosts; set "
+    "include_request_attempt_count. See that the provider's side does not answer a reset or a refusal "
+    "with another status.",
 )
 async def overcomes_passing_failures(probe: Probe) -> None:
     """Building blocks restart, move and choke for a moment. A mesh that hands every such moment on makes it an outage.

@@ -107,6 +107,9 @@ def described(first: str | int, headers: Iterable[tuple[str, str]], body: bytes)
         "message-changed": "No end-to-end header and no byte of a body is lost or changed, in either direction.",
     },
     inconclusive={"plain-call-failed": "A plain call is answered by the witness."},
+    remedy="Look on both security servers for whatever touches messages: request_headers_to_remove, "
+    "response_headers_to_add, server_header_transformation, internal_redirect_policy, regex_rewrite, "
+    "Lua and buffer filters with their size limits. Take it away from this service.",
 )
 async def passes_messages_unmodified(probe: Probe) -> None:
     """Building blocks agree on messages, not on what a proxy makes of them; each must get what the other one wrote.

@@ -62,6 +62,9 @@ WAYS = (
         "plain-call-failed": "A plain call is answered by the witness.",
         "policy-not-in-force": "Calls are decided by the policy with the routes under test.",
     },
+    remedy="Order routes by specificity (exact before prefix, long before short, with methods before "
+    "without), match prefixes by segment (path_separated_prefix) and methods by a header matcher on "
+    ":method, and let prefix_rewrite take the service's own prefix away.",
 )
 async def takes_the_most_specific_route(probe: Probe) -> None:
     """Routes decide which code of a building block runs: a wrong one is a wrong answer, or something nobody wanted.

@@ -34,6 +34,9 @@ async def require_known_service(probe: Probe, name: str) -> None:
     inconclusive={
         "known-service-unreachable": "A call for a registered service is answered, before and after the others.",
     },
+    remedy="Take catch-all routes, default clusters, direct_response pages and local_reply_config out of the "
+    "way of calls from applications, and let a service's prefix end with a slash. The access log "
+    "needs %RESPONSE_FLAGS% and %RESPONSE_CODE_DETAILS%.",
 )
 async def ends_calls_for_unknown_paths(probe: Probe) -> None:
     """A path that nobody registered must not reach some building block by accident, and the caller must learn that.
