@@ -21,7 +21,7 @@ def test_json_holds_all_requirements_checks_and_faults(workplace: Workplace):
     assert [each["id"] for each in content["requirements"]] == list(CATALOGUE.requirements)
     assert [each["id"] for each in content["checks"]] == [check.id for check in CATALOGUE.checks]
     assert all(
-        {"title", "level", "proves", "needs", "area", "topologies", "faults"} <= each.keys()
+        {"title", "level", "proves", "needs", "area", "topologies", "remedy", "faults"} <= each.keys()
         for each in content["checks"]
     )
     proven = {each["id"]: set(each["faults"]) for each in content["checks"]}

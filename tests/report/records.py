@@ -62,8 +62,8 @@ def requirement(identifier: str) -> Requirement:
 WHY = {
     "MTLS-001": (
         "A caller that nobody can name cannot be held to account, so its call dies in the handshake.\n\n"
-        "A client that trusts the mesh but shows no certificate connects, listens for the alert and, should it be\n"
-        "accepted, sends a request. A member of the mesh is served before and afterwards."
+        "A client that trusts the mesh but shows no certificate connects, listens for `certificate_required` and,\n"
+        "should it be accepted, sends a request. A member of the mesh is served before and afterwards."
     ),
     "MTLS-003": "Versions of TLS before 1.2 can be broken; a server that still speaks them can be talked down.",
     "ROUTE-003": "A new version is tried on a few before all depend on it; wrong weights try it on too many.",
