@@ -40,7 +40,11 @@ def summarize(record: RecordJson, reports: Sequence[Path] = ()) -> list[str]:
         lines += [f"  {count(len(checks), 'check')} ({_ids(checks)}): {_value(why)}" for why, checks in left.items()]
     if troubles := run_troubles(record):
         # Whole: the last words of what did not start are what helps.
-        lines += ["", "The run:", *(f"  {line}" for trouble in troubles for line in visible(cut(trouble)).split("\n"))]
+        lines += [
+            "",
+            "The run:",
+            *(f"  {line}" for trouble in troubles for line in visible(cut(trouble)).expandtabs().split("\n")),
+        ]
     lines += ["", "Next:", *(f"  {_value(step)}" for step in next_steps(record))]
     if reports:
         lines += ["", "Reports:", *(f"  {visible(str(path))}" for path in reports)]
