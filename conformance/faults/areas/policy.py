@@ -303,11 +303,16 @@ class Farewell(Modifier):
 
 
 class Deaf(Behaviour):
-    """What is changed while the control plane is stopped is forgotten."""
+    """What is changed while the control plane is stopped is forgotten; what it begins with is not."""
+
+    def __init__(self) -> None:
+        self._begun: set[str] = set()
 
     def receive(self, node_id: str, change: Change, *, running: bool) -> Sequence[Change]:
-        """Nothing, while it is stopped; but what it was told before its very first start."""
-        return (change,) if running else ()
+        """Nothing, if it has begun with this node and is stopped."""
+        lost = not running and node_id in self._begun
+        self._begun.add(node_id)
+        return () if lost else (change,)
 
 
 class Successor(Behaviour):
