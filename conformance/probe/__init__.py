@@ -1,5 +1,7 @@
 """All that a check may touch."""
 
+from ssl import TLSVersion
+
 from conformance.mesh import BYSTANDER, CALLER, WITNESS, Answer, Arrival, Propagation, WitnessEndpoint, refusing_address
 from conformance.model.policy import (
     AccessRule,
@@ -51,6 +53,7 @@ __all__ = [
     "Route",
     "SteadyTraffic",
     "SubjectFacts",
+    "TLSVersion",
     "Updates",
     "WatchedCall",
     "WitnessEndpoint",

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from ssl import TLSVersion
-
 from conformance.checks.catalogue import check
 from conformance.checks.mtls.refusal import EVIDENCE, INCONCLUSIVE, Refusal, fails, judge_refusal
-from conformance.probe import Feature, Probe
+from conformance.probe import Feature, Probe, TLSVersion
 
 
 @check(
