@@ -14,7 +14,7 @@ __all__ = ["REFERENCE", "Caught", "Fault", "complete_faults"]
 
 @cache
 def complete_faults() -> dict[str, Fault]:
-    """All seeded faults, area by area, then those of installed plugins (entry points of the group `meshmark.faults`)."""
+    """All seeded faults, area by area, then those of plugins (entry points of the group `meshmark.faults`)."""
     areas = importlib.import_module("conformance.faults.areas")
     for area in pkgutil.iter_modules(areas.__path__):
         importlib.import_module(f"{areas.__name__}.{area.name}")

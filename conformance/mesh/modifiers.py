@@ -25,7 +25,7 @@ Resources = dict[ResourceType, dict[str, dict[str, Any]]]
 
 
 class Modifier:
-    """Changes nothing. Subclasses override what they change; they never change what they are given, they return anew."""
+    """Changes nothing. Subclasses override what they change, and return it anew instead of changing what is given."""
 
     def resources(self, server: str, resources: Resources) -> Resources:
         """The resources that a security server gets."""

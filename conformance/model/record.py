@@ -225,6 +225,7 @@ class RunRecord:
                     "text": each.text,
                     "level": level.value if (level := each.profiles.get(self.profile)) else None,
                     "sources": [source.id for source in each.sources],
+                    "unchecked": each.unchecked,
                 }
                 for each in self.requirements
             },

@@ -118,7 +118,7 @@ class GeneratedInput(_Part):
 class Overlay(_Part):
     """A JSON Patch on generated xDS resources, so that what is certified is the configuration that really runs."""
 
-    type: Literal["listener", "route", "cluster", "endpoint", "secret", "extension-config"]
+    type: Literal["listener", "scoped-route", "route", "cluster", "endpoint", "secret", "extension-config"]
     """The kind of resource."""
     name: Text
     """Glob of resource names."""

@@ -1,4 +1,4 @@
-"""What pytest loads in every session where meshmark is installed: options and hooks, cheap until a run file turns up."""
+"""What pytest loads wherever meshmark is installed: options and hooks, cheap until a run file turns up."""
 
 from __future__ import annotations
 

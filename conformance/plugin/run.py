@@ -7,6 +7,7 @@ import json
 import platform
 import shlex
 from collections.abc import Coroutine, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
@@ -193,7 +194,11 @@ def make_record(
         run_file=loaded.path.name,
         interrupted=interrupted,
         trouble=trouble,
-        requirements=tuple(each for each in loaded.catalogue.requirements.values() if each.id in proven),
+        requirements=tuple(
+            replace(each, unchecked=None if each.id in proven else each.unchecked or "no check proves it")
+            for each in loaded.catalogue.requirements.values()
+            if each.id in proven or loaded.profile.level_of(each)
+        ),
     )
 
 

@@ -123,19 +123,13 @@ class MeshmarkSession:
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
-        """Stop everything, then write."""
-        for run in (*self._runs.values(), *self._own.values()):
-            run.close()
-        if hasattr(self._config, "workerinput") or self._config.option.collectonly:
-            return
-        codes = [self._conclude(path, run) for path, run in self._runs.items()]
-        if codes:
-            if session.testsfailed > self._not_passed:
-                # Other tests of this session, or a run file that could not even be collected.
-                uncollected = session.exitstatus == pytest.ExitCode.INTERRUPTED
-                codes.append(ExitCode.USAGE if uncollected else ExitCode.NOT_CONFORMANT)
-            self.exit_code = ExitCode.INTERRUPTED if self._interrupted else worst(codes)
-            session.exitstatus = int(self.exit_code)
+        """Write, then stop everything: whoever is impatient with the clean-up must not lose the record."""
+        try:
+            if not hasattr(self._config, "workerinput") and not self._config.option.collectonly:
+                self._write(session)
+        finally:
+            for run in (*self._runs.values(), *self._own.values()):
+                run.close()
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Outcome first, then where the report is."""
@@ -145,6 +139,16 @@ class MeshmarkSession:
                 terminalreporter.write_line(line)
 
     # ------------------------------------------------------------------ inside
+
+    def _write(self, session: pytest.Session) -> None:
+        codes = [self._conclude(path, run) for path, run in self._runs.items()]
+        if codes:
+            if session.testsfailed > self._not_passed:
+                # Other tests of this session, or a run file that could not even be collected.
+                uncollected = session.exitstatus == pytest.ExitCode.INTERRUPTED
+                codes.append(ExitCode.USAGE if uncollected else ExitCode.NOT_CONFORMANT)
+            self.exit_code = ExitCode.INTERRUPTED if self._interrupted else worst(codes)
+            session.exitstatus = int(self.exit_code)
 
     def _conclude(self, path: Path, run: Run) -> ExitCode:
         findings = self._findings.get(path, Findings())

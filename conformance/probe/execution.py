@@ -24,6 +24,21 @@ __all__ = ["Execution"]
 PACKAGE = Path(__file__).resolve().parent.parent
 
 
+CARRIED_OUT = "the check can be carried out"
+REPORT = "report this as a defect of meshmark"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What became of a check's body."""
+
+    verdict: Verdict
+    reason: str
+    expected: str = ""
+    seen: str = ""
+    next_step: str = ""
+
+
 @dataclass
 class Execution:
     """Runs checks on one mesh, one after the other, each from the same policies."""
@@ -39,24 +54,24 @@ class Execution:
 
         Raises:
             EnvironmentFault: the mesh itself is gone (a security server died, policies could not be put back); no
-            further
-                check can be run. The check's own result is lost, because nobody knows what caused what.
+                further check can be run. The check's own result is lost, because nobody knows what caused what.
 
         """
         check = entry.check
-        judgement = Judgement(check, Redaction(self.subject.headers.values()))
+        redaction = Redaction(self.subject.headers.values())
+        judgement = Judgement(check, redaction)
         started, clock = now(), time.monotonic()
-        verdict, reason, expected, seen, next_step = await self._judge(check, judgement)
+        finding = await self._find(check, judgement)
         result = Result(
             check=check.id,
             title=check.title,
             level=entry.level,
             proves=check.proves,
-            verdict=verdict,
-            reason=reason,
-            expected=expected,
-            seen=seen,
-            next_step=next_step,
+            verdict=finding.verdict,
+            reason=finding.reason,
+            expected=finding.expected,
+            seen=redaction.text(finding.seen),
+            next_step=finding.next_step,
             expectations=tuple(judgement.expectations),
             evidence=tuple(judgement.evidence),
             reproduce=self.reproduce.get(check.id, ""),
@@ -67,51 +82,38 @@ class Execution:
         await self.mesh.restore()
         return result
 
-    async def _judge(self, check: Check, judgement: Judgement) -> tuple[Verdict, str, str, str, str]:
+    async def _find(self, check: Check, judgement: Judgement) -> Finding:
         probe = Probe(self.mesh, judgement, self.subject, self._logs)
         try:
             async with asyncio.timeout(self.mesh.timeouts.check):
                 await self.mesh.unless_dead(check.body(probe))
         except Unmet as finding:
             met = finding.expectation
-            return Verdict.FAIL, met.code, met.expected, met.seen, check.remedy
+            return Finding(Verdict.FAIL, met.code, met.expected, met.seen, check.remedy)
         except Undecided as finding:
             met = finding.expectation
             hint = f"An honest call already failed, so nothing was judged. Make this true first: {met.expected}"
-            return Verdict.INCONCLUSIVE, met.code, met.expected, met.seen, hint
+            return Finding(Verdict.INCONCLUSIVE, met.code, met.expected, met.seen, hint)
         except TimeoutError:
-            limit = f"{self.mesh.timeouts.check:g} s"
-            return (
-                Verdict.ERROR,
-                "check-timeout",
-                f"the check ends within {limit}",
-                "it did not",
-                "raise timeouts.check",
-            )
+            within = f"the check ends within {self.mesh.timeouts.check:g} s"
+            return Finding(Verdict.ERROR, "check-timeout", within, "it did not", "raise timeouts.check")
         except MeshmarkError as problem:
             self.mesh.refuse_if_dead()
             whose = "environment" if isinstance(problem, EnvironmentFault) else "suite"
-            return Verdict.ERROR, f"{whose}-fault", "the check can be carried out", str(problem), problem.next_step
-        except Exception as crash:  # noqa: BLE001 -- whatever a check raises is the suite's error, never the subject's fail
-            return (
-                Verdict.ERROR,
-                "crash",
-                "the check can be carried out",
-                _where(crash),
-                "report this as a defect of meshmark",
-            )
-        if missing := judgement.missing_evidence():
-            what = f"not recorded: {', '.join(missing)}"
-            return Verdict.ERROR, "missing-evidence", "all promised evidence is there", what, "report this as a defect"
-        if not judgement.expectations:
-            return (
-                Verdict.ERROR,
-                "nothing-judged",
-                "the check judges something",
-                "it did not",
-                "report this as a defect",
-            )
-        return Verdict.PASS, "as-expected", "", "", ""
+            return Finding(Verdict.ERROR, f"{whose}-fault", CARRIED_OUT, str(problem), problem.next_step)
+        except Exception as crash:  # noqa: BLE001 -- whatever a check raises is the suite's error, not the subject's
+            return Finding(Verdict.ERROR, "crash", CARRIED_OUT, _where(crash), REPORT)
+        return _completed(judgement)
+
+
+def _completed(judgement: Judgement) -> Finding:
+    """A check that came to its end has passed, if it kept its promises."""
+    if missing := judgement.missing_evidence():
+        lacking = f"not recorded: {', '.join(missing)}"
+        return Finding(Verdict.ERROR, "missing-evidence", "all promised evidence is there", lacking, REPORT)
+    if not judgement.expectations:
+        return Finding(Verdict.ERROR, "nothing-judged", "the check judges something", "it did not", REPORT)
+    return Finding(Verdict.PASS, "as-expected")
 
 
 def _where(crash: BaseException) -> str:

@@ -93,6 +93,7 @@ def _context(record: RecordJson) -> dict[str, Any]:
         "sentence": wording.outcome_sentence(record),
         "subject_name": wording.subject_name(record),
         "meaning": wording.meaning(record),
+        "coverage": wording.coverage_sentence(record),
         "next_steps": wording.next_steps(record),
         "troubles": wording.run_troubles(record),
         "totals_sentence": wording.totals_sentence(record),
@@ -136,15 +137,16 @@ def _bar(totals: RecordJson) -> list[dict[str, Any]]:
 
 
 def _requirements(record: RecordJson) -> list[dict[str, Any]]:
-    """Every requirement that the plan proves, in the catalogue's order, with the results of its checks."""
+    """Every requirement, in the catalogue's order, with the results of its checks."""
     proofs: dict[str, list[RecordJson]] = {}
     for result in record["results"]:
         for requirement in result["proves"]:
             proofs.setdefault(requirement, []).append(result)
-    areas = list(by_area(record["results"]))
+    areas = [area.value for area in Area]
 
     def place(requirement: str) -> tuple[int, str, int]:
         area, number = area_of(requirement), re.sub(r"\D", "", requirement.partition("-")[2])
         return (areas.index(area) if area in areas else len(areas), area, int(number or 0))
 
-    return [{"id": each, **record["requirements"][each], "results": proofs[each]} for each in sorted(proofs, key=place)]
+    known = record["requirements"]
+    return [{"id": each, **known[each], "results": proofs.get(each, ())} for each in sorted(known, key=place)]

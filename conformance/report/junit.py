@@ -20,7 +20,7 @@ from conformance.model.verdict import Outcome, Verdict
 from conformance.report.findings import RecordJson, applied_waivers, area_of, planned, troubled_waivers
 from conformance.report.record_file import digest_of
 from conformance.report.text import cut, one_line, paragraphs, visible
-from conformance.report.wording import outcome_sentence, totals_sentence, waiver_sentence
+from conformance.report.wording import coverage_sentence, outcome_sentence, totals_sentence, waiver_sentence
 
 __all__ = ["render_junit"]
 
@@ -67,6 +67,7 @@ def _run_properties(record: RecordJson) -> dict[str, str]:
         "seed": str(record["seed"]),
         "record-sha256": digest_of(record),
         "totals": totals_sentence(record),
+        "coverage": coverage_sentence(record),
     } | {f"total-{name}": str(number) for name, number in sorted(record["totals"].items())}
 
 

@@ -10,6 +10,7 @@ from conformance.report.findings import RecordJson, applied_waivers, attention, 
 from conformance.report.text import count, cut, one_line, visible
 from conformance.report.wording import (
     VERDICT_WORDS,
+    coverage_sentence,
     next_steps,
     outcome_sentence,
     run_troubles,
@@ -32,7 +33,7 @@ def summarize(record: RecordJson, reports: Sequence[Path] = ()) -> list[str]:
 
     """
     waived = applied_waivers(record)
-    lines = [one_line(outcome_sentence(record)), totals_sentence(record)]
+    lines = [one_line(outcome_sentence(record)), totals_sentence(record), coverage_sentence(record)]
     for result in attention(record):
         lines += ["", *_about(result, waived.get(result["check"]))]
     if left := by_reason(with_verdict(record["results"], Verdict.NOT_RUN)):

@@ -28,6 +28,7 @@ __all__ = [
     "VERDICT_MEANINGS",
     "VERDICT_WORDS",
     "WAIVER_WORDS",
+    "coverage_sentence",
     "meaning",
     "next_steps",
     "outcome_sentence",
@@ -115,6 +116,19 @@ def outcome_sentence(record: RecordJson) -> str:
             return f"{who} is not conformant with {profile}: {because}."
         case Outcome.INCOMPLETE:
             return f"It is not proven that {who} is conformant with {profile}: {because}."
+
+
+def coverage_sentence(record: RecordJson) -> str:
+    """How much of the profile this version of the suite checks at all: an outcome says nothing about the rest."""
+    mandatory_ones = [each for each in record["requirements"].values() if each["level"] == Level.MUST]
+    checked = sum(1 for each in mandatory_ones if each["unchecked"] is None)
+    of_all = count(len(mandatory_ones), "mandatory requirement")
+    if checked == len(mandatory_ones):
+        return f"This version of the suite checks every one of the {of_all} of profile {record['profile']}."
+    return (
+        f"This version of the suite checks {checked:,} of the {of_all} of profile {record['profile']}; "
+        "the outcome says nothing about the others, which the report lists with the reason."
+    )
 
 
 def _causes(record: RecordJson) -> list[str]:

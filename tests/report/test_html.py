@@ -157,7 +157,7 @@ def spoilt(record: RunRecord, text: str) -> dict[str, Any]:
     spoilt_values = spoil(values)
     assert isinstance(spoilt_values, dict)
     spoilt_values["requirements"] = {
-        each: {"text": text, "level": "MUST", "sources": [text]} for each in values["requirements"]
+        each: {"text": text, "level": "MUST", "sources": [text], "unchecked": text} for each in values["requirements"]
     }
     return spoilt_values
 

@@ -21,7 +21,7 @@ def identity_secret(identity: Identity) -> Resource:
 
 
 def trust_secret(name: str, view: SecurityServerView, *, callers_only: bool) -> Resource:
-    """Whom to trust: the roots and revocation lists, and for callers also the exact identities of the mesh's members."""
+    """Whom to trust: roots and revocation lists, and for callers also the exact identities of the mesh's members."""
     context: Resource = {"trusted_ca": _inline(view.trust)}
     if view.revocations:
         context["crl"] = _inline(view.revocations)
