@@ -20,11 +20,13 @@ class AccessLog:
         self._path = path
         self._offset = 0
         self._lines: list[LogLine] = []
+        self._by_nonce: dict[object, list[LogLine]] = {}
 
     def lines(self, **wanted: object) -> list[LogLine]:
         """The lines whose fields have these values, such as `kind="inbound", nonce=...`."""
         self._read_on()
-        return [line for line in self._lines if all(line.get(key) == value for key, value in wanted.items())]
+        among = self._by_nonce.get(wanted["nonce"], []) if "nonce" in wanted else self._lines
+        return [line for line in among if all(line.get(key) == value for key, value in wanted.items())]
 
     def _read_on(self) -> None:
         try:
@@ -35,4 +37,7 @@ class AccessLog:
             return
         complete, newline, _ = news.rpartition(b"\n")
         self._offset += len(complete) + len(newline)
-        self._lines += [json.loads(line) for line in complete.splitlines() if line]
+        for text in complete.splitlines():
+            line = json.loads(text)
+            self._lines.append(line)
+            self._by_nonce.setdefault(line.get("nonce"), []).append(line)

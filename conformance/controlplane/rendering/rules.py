@@ -13,6 +13,9 @@ __all__ = ["access_rules", "deny_everybody"]
 RBAC = "type.googleapis.com/envoy.extensions.filters.http.rbac.v3.RBAC"
 RBAC_PER_ROUTE = "type.googleapis.com/envoy.extensions.filters.http.rbac.v3.RBACPerRoute"
 
+DOT_SEGMENT_WITH_PARAMETER: Resource = {"url_path": {"path": {"safe_regex": {"regex": r".*/\.{1,2};.*"}}}}
+"""`/..;x/` is an ordinary segment for a proxy (RFC 3986 section 3.3) and the parent for some application servers."""
+
 
 def deny_everybody() -> Resource:
     """The filter's own rules: a call that no route's rules speak about is refused."""
@@ -61,4 +64,5 @@ def _path(service: str, match: PathMatch) -> list[Resource]:
     if match.kind is PathMatchKind.EXACT:
         return [exact]
     # A prefix ends at a segment's border, or `/v1/public` would let `/v1/publications` through.
-    return [exact, {"url_path": {"path": {"prefix": path.rstrip("/") + "/"}}}]
+    below = {"url_path": {"path": {"prefix": path.rstrip("/") + "/"}}}
+    return [exact, {"and_rules": {"rules": [below, {"not_rule": DOT_SEGMENT_WITH_PARAMETER}]}}]

@@ -165,7 +165,8 @@ class AnyCase(RoutesRewritten):
     def rewrite(self, rbac: dict[str, Any]) -> None:
         """Each comparison of paths."""
         for path in url_paths(rbac):
-            path["ignore_case"] = True
+            if "safe_regex" not in path:
+                path["ignore_case"] = True
 
 
 seed(

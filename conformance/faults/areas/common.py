@@ -77,7 +77,8 @@ seed(
         "POLICY-004": undecided("caller-refused"),
         "POLICY-005": undecided("caller-refused"),
         "POLICY-006": undecided("caller-refused"),
-    },
+    }
+    | dict.fromkeys(["API-002", "API-003"], undecided("mesh-unusable")),
 )
 
 seed(
