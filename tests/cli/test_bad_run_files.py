@@ -46,7 +46,7 @@ MISTAKES = [
         ("the key `vendor` stands already at 3:3",),
     ),
     Mistake("wrong type", instead("[contract.yaml]", "contract.yaml"), "5:3", ("contracts", "list")),
-    Mistake("number for text", instead('"1.0"', "1.0"), "4:3", ("version", "string")),
+    Mistake("number for text", instead('"1.0"', "1.0"), "4:3", ("version", "in quotes")),
     Mistake("missing key", instead("  vendor: somebody\n", ""), "1:1", ("`subject.vendor` is missing",)),
     Mistake("no subject", "profile: mesh\n", "1:1", ("`subject` is missing",)),
     Mistake("two ways", instead("  command", "  url: http://127.0.0.1:1\n  command"), "1:1", ("url, command",)),

@@ -26,10 +26,19 @@ def test_the_run_file_that_init_writes_is_accepted_and_only_its_building_block_i
     workplace.write("contract.yaml", CONTRACT)
     workplace.meshmark("init", "contract.yaml")
     written = workplace.folder / "things.meshmark.yaml"
-    written.write_text(written.read_text() + "\ntimeouts: {subject_ready: 1}\n")
+    filled_in = written.read_text().replace("CHANGE ME", "Example Ltd")
+    written.write_text(filled_in + "\ntimeouts: {subject_ready: 1}\n")
     finished = workplace.meshmark("doctor", "things.meshmark.yaml", "--runtime", "process")
     assert "✔ run file: things.meshmark.yaml, profile mesh" in finished.out
     assert finished.code in (0, 4)  # something else may listen on port 8080 of this machine
+
+
+def test_a_run_file_that_nobody_has_filled_in_is_refused(workplace: Workplace):
+    workplace.write("contract.yaml", CONTRACT)
+    workplace.meshmark("init", "contract.yaml")
+    finished = workplace.meshmark("certify", "things.meshmark.yaml")
+    assert finished.code == 2
+    assert "nobody answers for the building block yet" in finished.out
 
 
 def test_a_wrong_run_file_is_the_first_problem_and_the_machine_is_looked_at_anyway(workplace: Workplace):
