@@ -9,9 +9,13 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import cache
+from itertools import cycle, islice
 from pathlib import Path
+from random import SystemRandom
 from typing import Protocol
 from urllib.parse import urlsplit
 
@@ -28,6 +32,10 @@ __all__ = ["CommandSubject", "ImageSubject", "RunningSubject", "SubjectSpec", "U
 
 LOOPBACK = "127.0.0.1"
 LONGEST_ATTEMPT_S = 2.0
+FIRST_PORT = 16384
+MOST_PORTS_TRIED = 100
+GIVEN_AWAY = Path("/proc/sys/net/ipv4/ip_local_port_range")
+"""First and last number of the ports that the kernel chooses from by itself."""
 
 
 @dataclass(frozen=True)
@@ -205,9 +213,26 @@ async def _from_image(spec: ImageSubject, values: Mapping[str, object], guard: G
 
 
 def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind((LOOPBACK, 0))
-        return int(probe.getsockname()[1])
+    """A port on which nobody listens yet, of those that the kernel gives only to who asks for their number.
+
+    From now until the program listens others are given many ports, for listeners of their own and for connections; this
+    one must not be among them.
+    """
+    for port in islice(_ports(), MOST_PORTS_TRIED):
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind((LOOPBACK, port))
+            return int(probe.getsockname()[1])
+    raise EnvironmentFault("no free port was found at 127.0.0.1", next_step="see who listens there: `ss -ltn`")
+
+
+@cache
+def _ports() -> Iterator[int]:
+    """Numbers of ports in an order of this process's own, so that it gives none twice in a row."""
+    first_given_away = int(GIVEN_AWAY.read_text("ascii").split()[0])
+    numbers = list(range(FIRST_PORT, first_given_away))
+    SystemRandom().shuffle(numbers)
+    # Where the kernel gives all of them away, it shall choose.
+    return cycle(numbers or [0])
 
 
 async def _until_ready(subject: RunningSubject, path: str | None, timeout: float) -> None:

@@ -5,6 +5,7 @@ import json
 import socket
 import sys
 from contextlib import closing
+from pathlib import Path
 
 import httpx
 import pytest
@@ -55,6 +56,13 @@ async def test_two_subjects_get_two_ports(guard):
     subjects = await asyncio.gather(*(start(python(SERVER, "{port}"), guard) for _ in range(4)))
     assert len({subject.address for subject in subjects}) == 4
     await asyncio.gather(*(subject.stop() for subject in subjects))
+
+
+async def test_the_port_is_none_that_the_kernel_gives_to_others_meanwhile(guard):
+    first_given_away = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text("ascii").split()[0])
+    subject = await start(python(SERVER, "{port}"), guard)
+    assert subject.address[1] < first_given_away
+    await subject.stop()
 
 
 async def test_a_subject_that_exits_before_it_is_ready_is_told_with_its_last_output(guard):
