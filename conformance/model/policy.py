@@ -101,7 +101,7 @@ class RetryPolicy:
 
     attempts: int = 2
     statuses: tuple[int, ...] = (502, 503, 504)
-    per_try_timeout_s: float = 2.0
+    per_try_timeout_s: float = 5.0
     back_off_s: float = 0.025
 
 

@@ -8,7 +8,9 @@ from conformance.model.policy import Endpoint, OutlierDetection, ServicePolicy
 __all__ = ["ADS", "application_cluster", "endpoints_of", "peer_cluster", "seconds"]
 
 ADS: Resource = {"ads": {}, "resource_api_version": "V3"}
-CONNECT_TIMEOUT_S = 1.0
+CONNECT_TIMEOUT_S = 5.0
+UNUSED_CONNECTION_S = 1.0
+"""Shorter than application servers keep one, so that none is closed at one end while a call is sent at the other."""
 
 
 def seconds(value: float) -> str:
@@ -30,7 +32,7 @@ def application_cluster(policy: ServicePolicy) -> Resource:
                 }
             ]
         },
-        "typed_extension_protocol_options": _protocol("http_protocol_options"),
+        "typed_extension_protocol_options": _protocol("http_protocol_options", idle_timeout=UNUSED_CONNECTION_S),
     }
     if policy.outlier_detection:
         cluster["outlier_detection"] = _outlier_detection(policy.outlier_detection)
@@ -115,13 +117,14 @@ def _cluster(name: str) -> Resource:
     }
 
 
-def _protocol(options: str) -> Resource:
-    return {
-        "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
-            "@type": "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
-            "explicit_http_config": {options: {}},
-        }
+def _protocol(options: str, *, idle_timeout: float | None = None) -> Resource:
+    protocol: Resource = {
+        "@type": "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
+        "explicit_http_config": {options: {}},
     }
+    if idle_timeout is not None:
+        protocol["common_http_protocol_options"] = {"idle_timeout": seconds(idle_timeout)}
+    return {"envoy.extensions.upstreams.http.v3.HttpProtocolOptions": protocol}
 
 
 def _outlier_detection(outliers: OutlierDetection) -> Resource:
