@@ -22,6 +22,10 @@ http.server.HTTPServer(("127.0.0.1", int(sys.argv[1])), http.server.SimpleHTTPRe
 """
 
 
+FIRST_GIVEN_AWAY = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text("ascii").split()[0])
+"""The kernel chooses ports for others from this number on."""
+
+
 def python(code: str, *arguments: str, **more) -> CommandSubject:
     return CommandSubject("registry", (sys.executable, "-c", code, *arguments), **more)
 
@@ -59,9 +63,8 @@ async def test_two_subjects_get_two_ports(guard):
 
 
 async def test_the_port_is_none_that_the_kernel_gives_to_others_meanwhile(guard):
-    first_given_away = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text("ascii").split()[0])
     subject = await start(python(SERVER, "{port}"), guard)
-    assert subject.address[1] < first_given_away
+    assert subject.address[1] < FIRST_GIVEN_AWAY
     await subject.stop()
 
 
