@@ -145,3 +145,17 @@ async def test_building_blocks_call_only_whom_they_declare(start_mesh: StartMesh
                 answer = await client.get(f"http://{outbound.host}:{outbound.port}/{called}/things")
                 statuses[caller] = answer.status_code
         assert statuses == {"things": 200, "helper": 404}
+
+
+async def test_an_unused_connection_is_closed_by_the_security_server_before_the_building_block_would(
+    start_mesh: StartMesh,
+):
+    counter = "cluster.application-witness.upstream_cx_idle_timeout"
+    async with start_mesh() as mesh:
+        assert await call(mesh, "/witness/") == 200
+        admin = mesh.members["things"].running.admin
+
+        async def closed() -> bool:
+            return (await admin.stats(f"^{counter}$")).get(counter) == 1
+
+        await until(closed, what="the security server has closed the connection that it kept", timeout=20)
