@@ -38,7 +38,7 @@ def test_a_run_file_that_nobody_has_filled_in_is_refused(workplace: Workplace):
     workplace.meshmark("init", "contract.yaml")
     finished = workplace.meshmark("certify", "things.meshmark.yaml")
     assert finished.code == 2
-    assert "nobody answers for the building block yet" in finished.out
+    assert "nobody answers for the building block yet" in finished.said
 
 
 def test_a_wrong_run_file_is_the_first_problem_and_the_machine_is_looked_at_anyway(workplace: Workplace):

@@ -99,7 +99,11 @@ seed(
             {"op": "add", "path": f"{HTTP_FILTERS}/1/typed_config/suppress_envoy_headers", "value": True},
         )
     ],
-    caught_by={"BREAK-001": "overflow-unmarked"},
+    caught_by={
+        "BREAK-001": "overflow-unmarked",
+        # The header that tells answers of the building block from those of the security server is gone, too.
+        "API-003": undecided("generation-incomplete"),
+    },
 )
 
 
