@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import tarfile
+import uuid
 from collections.abc import Iterator
 from typing import Any
 
@@ -13,7 +14,6 @@ from workplace import Workplace
 
 from conformance.system.engine import ContainerImage
 
-NAME = "meshmark-test/health:1"
 CONTRACT = """\
 openapi: 3.0.3
 info: {title: Health, version: "1"}
@@ -97,9 +97,11 @@ def health(engine: Any, image: ContainerImage) -> Iterator[str]:
             entry.size, entry.mode = len(text), 0o644
             packed.addfile(entry, io.BytesIO(text.encode()))
     context.seek(0)
-    engine.images.build(fileobj=context, custom_context=True, tag=NAME, rm=True)
-    yield NAME
-    engine.images.remove(NAME, force=True)
+    # Two workers may be at it at the same time.
+    name = f"meshmark-test/health:{uuid.uuid4().hex}"
+    engine.images.build(fileobj=context, custom_context=True, tag=name, rm=True)
+    yield name
+    engine.images.remove(name, force=True)
 
 
 @pytest.mark.parametrize("runtime", ["process", "container"])
