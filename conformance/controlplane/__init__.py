@@ -1,6 +1,3 @@
 """The reference control plane: policies in, xDS resources out, acknowledgements tracked."""
 
-import os
-
-# Forked children would otherwise inherit gRPC's threads half alive. gRPC reads this when it is imported.
-os.environ["GRPC_ENABLE_FORK_SUPPORT"] = "0"
+import conformance.protobuf  # noqa: F401 -- before gRPC: it sets what gRPC reads when it is imported

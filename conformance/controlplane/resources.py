@@ -14,8 +14,8 @@ from hashlib import blake2b
 from typing import Any
 from weakref import WeakValueDictionary
 
-from conformance.controlplane import wire
-from conformance.controlplane.messages import InvalidResource, packed, parse, type_url, unpack
+from conformance.protobuf import wire
+from conformance.protobuf.messages import InvalidResource, packed, parse, type_url, unpack
 
 __all__ = ["Reference", "Resource", "ResourceType", "encode"]
 

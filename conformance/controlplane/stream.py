@@ -13,14 +13,14 @@ import asyncio
 import time
 from collections.abc import Collection, Mapping, Sequence
 
-from conformance.controlplane import wire
 from conformance.controlplane.behaviour import Behaviour
-from conformance.controlplane.messages import DynamicMessage
 from conformance.controlplane.node import EventKind, Node
 from conformance.controlplane.resources import Resource, ResourceType
-from conformance.controlplane.scrubbing import private_values, scrub
 from conformance.controlplane.snapshot import Snapshot
 from conformance.controlplane.subscription import PATIENCE_S, Batch, Dialect, Subscription
+from conformance.protobuf import wire
+from conformance.protobuf.messages import DynamicMessage
+from conformance.protobuf.scrubbing import private_values, scrub
 
 __all__ = ["Stream"]
 

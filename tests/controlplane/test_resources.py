@@ -16,9 +16,9 @@ from xds_parts import (
     listener,
 )
 
-from conformance.controlplane.messages import InvalidResource
 from conformance.controlplane.resources import Resource, encode
 from conformance.controlplane.snapshot import Change, Snapshot, Version, new_epoch
+from conformance.protobuf.messages import InvalidResource
 
 
 def keyed(*resources: Resource):

@@ -11,12 +11,12 @@ from raw_client import DELTA_REQUEST, DELTA_RESPONSE, REQUEST, RESPONSE
 from xds_parts import CLUSTER, ENDPOINT, LISTENER, ROUTE, Resources, cluster, endpoints, listener, routes
 
 from conformance.controlplane.behaviour import Behaviour
-from conformance.controlplane.messages import unpack
 from conformance.controlplane.node import Node
 from conformance.controlplane.resources import ResourceType, encode
 from conformance.controlplane.snapshot import Change, Snapshot, new_epoch
 from conformance.controlplane.stream import Stream
 from conformance.controlplane.subscription import Dialect
+from conformance.protobuf.messages import unpack
 
 CLUSTER_NAMES = ("a", "b", "c")
 ROUTE_NAMES = ("routes", "more")

@@ -4,7 +4,7 @@ import base64
 
 import pytest
 
-from conformance.controlplane.scrubbing import private_values, scrub
+from conformance.protobuf.scrubbing import private_values, scrub
 
 KEY = "-----BEGIN PRIVATE KEY-----\nMIGHAgEAMBMGByqGSM49AgEG\n-----END PRIVATE KEY-----\n"
 

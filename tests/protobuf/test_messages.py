@@ -6,8 +6,8 @@ import sys
 
 import pytest
 
-from conformance.controlplane.messages import InvalidResource, message_class, pack, unpack
 from conformance.model.errors import UsageError
+from conformance.protobuf.messages import InvalidResource, message_class, pack, unpack
 
 CLUSTER = "envoy.config.cluster.v3.Cluster"
 SECRET = "envoy.extensions.transport_sockets.tls.v3.Secret"
@@ -76,7 +76,7 @@ def test_both_spellings_of_a_field_and_both_names_of_a_type_are_the_same():
 def test_the_generated_modules_of_envoy_and_open_telemetry_stay_out_of_the_process():
     program = """
 import sys
-from conformance.controlplane.messages import pack
+from conformance.protobuf.messages import pack
 pack("opentelemetry.proto.trace.v1.Span", {"name": "a"})
 print([name for name in sys.modules if name.split(".")[0] in ("envoy", "xds", "opentelemetry", "grpc")])
 """

@@ -18,15 +18,15 @@ from google.protobuf.descriptor_pool import DescriptorPool
 from google.protobuf.message import DecodeError, Message
 from google.protobuf.message_factory import GetMessageClass
 
-from conformance.controlplane.scrubbing import private_values, scrub
 from conformance.model.errors import SuiteFault, UsageError
+from conformance.protobuf.scrubbing import private_values, scrub
 
 __all__ = ["DynamicMessage", "InvalidResource", "message_class", "pack", "packed", "parse", "type_url", "unpack"]
 
 # A message whose class is made from descriptors at run time: its attributes are its fields, unknown to a type checker.
 DynamicMessage = Any
 
-DESCRIPTORS = Path(__file__).with_name("xds_descriptors.binpb")
+DESCRIPTORS = Path(__file__).with_name("descriptors.binpb")
 TYPE_PREFIX = "type.googleapis.com/"
 AVAILABLE_FIELDS = re.compile(r"\s*Available Fields.*", re.DOTALL)
 
@@ -64,7 +64,7 @@ def message_class(full_name: str) -> type[Message]:
     except KeyError as problem:
         raise InvalidResource(
             f"unknown protobuf message {full_name!r}",
-            next_step="check the spelling of the type; messages known are listed in controlplane/build_descriptors.py",
+            next_step="check the spelling of the type; messages known are listed in protobuf/build_descriptors.py",
         ) from problem
     return GetMessageClass(descriptor)
 

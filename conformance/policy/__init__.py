@@ -1,0 +1,1 @@
+"""Policies as documents: read, judged, kept with their history, and administered over HTTP."""
