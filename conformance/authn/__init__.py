@@ -1,3 +1,3 @@
-"""The authentication service: security servers ask it about each call; it decides by policies, and refuses by default."""
+"""The authentication service: asked by security servers about each call, it decides by policies; by default, no."""
 
 import conformance.protobuf  # noqa: F401 -- before gRPC: it sets what gRPC reads when it is imported
