@@ -1,13 +1,13 @@
 """What each security server of a mesh is told: from policies, certificates and addresses to the resources that differ.
 
-Invariants: a change of a service is rendered for its provider and its callers only, and costs what the service costs,
-not what the mesh costs; modifiers see a security server's resources whole and have the last word.
+Invariants: a change is rendered for the security servers that it concerns only, and costs what it touches, not what the
+mesh costs; modifiers see a security server's resources whole and have the last word.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from conformance.controlplane.rendering import (
@@ -22,10 +22,11 @@ from conformance.controlplane.rendering import (
 from conformance.controlplane.resources import Reference
 from conformance.mesh.member import Member
 from conformance.mesh.modifiers import Modifier, Resources
+from conformance.model.policies import Kind, MemberPolicy, MeshPolicy, Policy, PolicyChange, PolicyKey, key_of
 from conformance.model.policy import Endpoint, ServicePolicy
 from conformance.pki import TrustDomain
 
-__all__ = ["Configuration", "Difference"]
+__all__ = ["Configuration", "Difference", "Surroundings"]
 
 FOUNDATION = ""
 """Stands for what belongs to no service."""
@@ -39,56 +40,60 @@ class Difference:
     removed: frozenset[Reference]
 
 
+@dataclass(frozen=True)
+class Surroundings:
+    """What security servers find around them, whatever the policies are.
+
+    Attributes:
+        access_logs: for each security server the file that it writes its access log to.
+        imposters: for a service the address of somebody else who claims to be the security server that stands before it.
+
+    """
+
+    access_logs: Mapping[str, Path]
+    imposters: dict[str, Endpoint] = field(default_factory=dict)
+
+
 class Configuration:
-    """Policies in, differences out. `sent` is what every security server has been told so far."""
+    """Changes of policies in, differences out. `sent` is what every security server has been told so far."""
 
     def __init__(
         self,
-        members: Mapping[str, Member],
+        servers: Mapping[str, Member],
         trust_domain: TrustDomain,
         modifiers: Sequence[Modifier],
-        access_logs: Mapping[str, Path],
+        surroundings: Surroundings,
     ) -> None:
-        self.policies: dict[str, ServicePolicy] = {}
+        self.mesh = MeshPolicy()
+        self.members: dict[str, MemberPolicy] = {}
+        self.services: dict[str, ServicePolicy] = {}
         self.sent: dict[str, Rendered] = {}
-        self._members = members
+        self._servers = servers
         self._trust_domain = trust_domain
         self._modifiers = tuple(modifiers)
-        self._access_logs = access_logs
-        self._imposters: dict[str, Endpoint] = {}
-        self._plain: dict[str, dict[str, Rendered]] = {name: {} for name in members}
+        self._surroundings = surroundings
+        # Keys of dicts: in the order of their coming, and quick to find among ten thousand.
+        self._provided: dict[str, dict[str, None]] = {}
+        self._callers: dict[str, dict[str, None]] = {}
+        self._plain: dict[str, dict[str, Rendered]] = {name: {} for name in servers}
 
-    def register(self, service: str, peer: Endpoint | None = None) -> None:
-        """Another one claims to be the security server that stands before a service."""
-        if peer is not None:
-            self._imposters[service] = peer
-
-    def withdraw(self, service: str) -> None:
-        """A service is no more."""
-        self._imposters.pop(service, None)
-        del self.policies[service]
-
-    def forget(self) -> None:
-        """Everybody has to be told everything again: there is a new control plane."""
-        self.sent.clear()
-
-    def of_services(self, services: Iterable[str]) -> dict[str, Difference]:
-        """What security servers have to be told after these services have changed, come or gone."""
-        wanted = set(services)
-        found = {}
-        for name, member in self._members.items():
-            plain = self._plain[name]
-            touched = {each for each in wanted if each in plain or member.provides(each) or member.may_call(each)}
-            if touched:
-                found[name] = self._renewed(member, touched)
+    def take(self, change: PolicyChange) -> dict[str, Difference]:
+        """What security servers have to be told after policies have changed, come or gone."""
+        touched: dict[str, set[str]] = {}
+        changes: list[tuple[PolicyKey, Policy | None]] = [(key, None) for key in change.deleted]
+        changes += [(key_of(policy), policy) for policy in change.put]
+        if any([self._take(key, policy, touched) for key, policy in changes]):
+            return self.of_everything()
+        found = {name: self._renewed(self._servers[name], touched[name]) for name in touched if name in self._servers}
         return _with_news(found)
 
     def of_everything(self) -> dict[str, Difference]:
         """What security servers have to be told after certificates, addresses or anything else has changed."""
         found = {}
-        for name, member in self._members.items():
-            services = {FOUNDATION, *self._plain[name], *member.services, *member.calls}
-            found[name] = self._renewed(member, services)
+        for name, server in self._servers.items():
+            called = self.members[name].calls if name in self.members else ()
+            services = {FOUNDATION, *self._plain[name], *self._provided.get(name, ()), *called}
+            found[name] = self._renewed(server, services)
         return _with_news(found)
 
     def farewell(self) -> dict[str, Difference]:
@@ -101,20 +106,59 @@ class Configuration:
             found[name] = self._told(name, _flat(last))
         return _with_news(found)
 
-    def _renewed(self, member: Member, services: Iterable[str]) -> Difference:
-        plain, before, after = self._plain[member.name], Rendered(), Rendered()
+    # ------------------------------------------------------------------ whom a change concerns
+
+    def _take(self, key: PolicyKey, policy: Policy | None, touched: dict[str, set[str]]) -> bool:
+        """Take over one policy, or its end, and note whom it concerns in which services. True: everybody in all."""
+        kind, name = key
+        if kind is Kind.SERVICE:
+            assert policy is None or isinstance(policy, ServicePolicy)  # noqa: S101 -- a key says what its policy is
+            before = self.services.pop(name, None)
+            if before is not None:
+                self._provided[before.provider].pop(name, None)
+            if policy is not None:
+                self.services[name] = policy
+                self._provided.setdefault(policy.provider, {})[name] = None
+            for member in {*self._callers.get(name, ()), *(each.provider for each in (before, policy) if each)}:
+                touched.setdefault(member, set()).add(name)
+            return False
+        if kind is Kind.MEMBER:
+            assert policy is None or isinstance(policy, MemberPolicy)  # noqa: S101 -- as above
+            return self._take_member(name, policy, touched)
+        assert policy is None or isinstance(policy, MeshPolicy)  # noqa: S101 -- as above
+        before_all, self.mesh = self.mesh, policy or MeshPolicy()
+        return before_all != self.mesh
+
+    def _take_member(self, name: str, policy: MemberPolicy | None, touched: dict[str, set[str]]) -> bool:
+        before = self.members.pop(name, None)
+        old, new = (set(each.calls) if each else set() for each in (before, policy))
+        for service in old - new:
+            self._callers[service].pop(name, None)
+        for service in new - old:
+            self._callers.setdefault(service, {})[name] = None
+        touched.setdefault(name, set()).update(old ^ new)
+        if policy is None:
+            return before is not None
+        self.members[name] = policy
+        # Who a member is concerns all who meet it; what it may address concerns nobody else.
+        return before is None or replace(before, calls=()) != replace(policy, calls=())
+
+    # ------------------------------------------------------------------ what they are told
+
+    def _renewed(self, server: Member, services: Iterable[str]) -> Difference:
+        plain, before, after = self._plain[server.name], Rendered(), Rendered()
         for service in services:
             before |= plain.pop(service, {})
-            rendered = self._render(member, service)
+            rendered = self._render(server, service)
             if rendered:
                 plain[service] = rendered
                 after |= rendered
-        if self._modifiers or member.name not in self.sent:
+        if self._modifiers or server.name not in self.sent:
             whole = Rendered()
             for rendered in plain.values():
                 whole |= rendered
-            return self._told(member.name, self._modified(member.name, whole))
-        sent = self.sent[member.name]
+            return self._told(server.name, self._modified(server.name, whole))
+        sent = self.sent[server.name]
         changed = {key: resource for key, resource in after.items() if sent.get(key) != resource}
         removed = frozenset(before.keys() - after.keys())
         sent |= changed
@@ -134,33 +178,36 @@ class Configuration:
         changed = {key: resource for key, resource in whole.items() if before.get(key) != resource}
         return Difference(changed, frozenset(before.keys() - whole.keys()))
 
-    def _render(self, member: Member, service: str) -> Rendered:
+    def _render(self, server: Member, service: str) -> Rendered:
         if service == FOUNDATION:
-            return render_foundation(self._view(member))
+            return render_foundation(self._view(server))
         rendered = Rendered()
-        if member.provides(service):
+        if service in self._provided.get(server.name, ()):
             rendered |= render_inbound(self._policy(service))
-        if member.may_call(service):
+        if server.name in self._callers.get(service, ()) and service in self.services:
             rendered |= render_outbound(self._outbound(service))
         return rendered
 
-    def _view(self, member: Member) -> SecurityServerView:
+    def _view(self, server: Member) -> SecurityServerView:
         return SecurityServerView(
-            name=member.name,
-            identity=Identity(member.credential.certificate_chain_pem, member.credential.private_key_pem),
+            name=server.name,
+            identity=Identity(server.credential.certificate_chain_pem, server.credential.private_key_pem),
             trust=self._trust_domain.bundle_pem,
             revocations=self._trust_domain.crl_pem,
-            members=tuple(each.identity for each in self._members.values()),
-            access_log=self._access_logs[member.name],
+            members=tuple(each.identity for each in self.members.values()),
+            access_log=self._surroundings.access_logs[server.name],
         )
 
     def _outbound(self, service: str) -> OutboundService:
-        provider = next(member for member in self._members.values() if member.provides(service))
-        peer = self._imposters.get(service, provider.inbound)
-        return OutboundService(self._policy(service), peers=(peer,) if peer else (), identity=provider.identity)
+        policy = self.services[service]
+        provider, server = self.members.get(policy.provider), self._servers.get(policy.provider)
+        peer = self._surroundings.imposters.get(service) or (server.inbound if server else None)
+        return OutboundService(
+            self._policy(service), peers=(peer,) if peer else (), identity=provider.identity if provider else ""
+        )
 
     def _policy(self, service: str) -> ServicePolicy:
-        policy = self.policies[service]
+        policy = self.services[service]
         for modifier in self._modifiers:
             policy = modifier.policy(policy)
         return policy

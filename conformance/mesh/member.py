@@ -1,8 +1,8 @@
-"""One security server of the mesh and what stands behind it."""
+"""One security server of the mesh."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from conformance.envoy.runtime import SecurityServer
 from conformance.model.errors import EnvironmentFault
@@ -14,27 +14,14 @@ __all__ = ["Member"]
 
 @dataclass
 class Member:
-    """A security server: its identity, the services behind it, the services that its applications may call.
-
-    Services are keys of dicts: in the order of their coming, and quick to find among ten thousand.
-    """
+    """A security server: its identity, what proves it, and where it listens once it runs."""
 
     name: str
     identity: str
     credential: Credential
-    services: dict[str, None] = field(default_factory=dict)
-    calls: dict[str, None] = field(default_factory=dict)
     server: SecurityServer | None = None
     inbound: Endpoint | None = None
     outbound: Endpoint | None = None
-
-    def provides(self, service: str) -> bool:
-        """The service is behind it."""
-        return service in self.services
-
-    def may_call(self, service: str) -> bool:
-        """Its applications may address the service."""
-        return service in self.calls
 
     @property
     def running(self) -> SecurityServer:

@@ -13,21 +13,21 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Mapping, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, field
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
 from conformance.controlplane.behaviour import Behaviour
-from conformance.controlplane.resources import ResourceType
-from conformance.controlplane.server import ControlPlane, Rejected, UnixListen
-from conformance.controlplane.snapshot import AppliedVersion
+from conformance.controlplane.server import ControlPlane, UnixListen
 from conformance.envoy.runtime import Runtime, SecurityServerSpec
 from conformance.mesh.applications import Applications
-from conformance.mesh.configuration import Configuration, Difference
+from conformance.mesh.configuration import Configuration, Surroundings
+from conformance.mesh.governance import Governance, Propagation
 from conformance.mesh.member import Member
 from conformance.mesh.modifiers import Modifier
 from conformance.mesh.witness import Witness, WitnessEndpoint
-from conformance.model.errors import DeadlineExceeded, EnvironmentFault
+from conformance.model.errors import EnvironmentFault
+from conformance.model.policies import MemberPolicy, MeshPolicy, Policy
 from conformance.model.policy import AccessRule, Endpoint, ServicePolicy
 from conformance.model.timeouts import Timeouts
 from conformance.pki import TrustDomain
@@ -45,29 +45,6 @@ BYSTANDER = "bystander"
 WITNESS = "witness"
 """The service of the suite's own behind the subject's security server."""
 RESERVED_NAMES = frozenset({CALLER, BYSTANDER, WITNESS})
-
-
-@dataclass(frozen=True)
-class Propagation:
-    """What became of one change: which servers it concerned, and what each said to it.
-
-    Attributes:
-        policy: the version of the changed policy, which every access-log line of a call decided by it carries.
-        servers: those whose resources changed.
-        unacknowledged: those that neither acknowledged nor rejected in time, with what was seen last.
-        rejected: those that rejected, with their reason.
-
-    """
-
-    policy: str
-    servers: tuple[str, ...]
-    unacknowledged: Mapping[str, str] = field(default_factory=dict)
-    rejected: Mapping[str, str] = field(default_factory=dict)
-
-    @property
-    def acknowledged(self) -> bool:
-        """Every server that it concerns has acknowledged it."""
-        return not self.unacknowledged and not self.rejected
 
 
 class Mesh:
@@ -89,14 +66,14 @@ class Mesh:
         self.trust_domain = TrustDomain()
         self.witness = Witness()
         self.members: dict[str, Member] = {}
-        self._baseline: dict[str, ServicePolicy] = {}
-        self._unannounced: set[str] = set()
+        self._baseline = 0
+        self._imposters: dict[str, Endpoint] = {}
         self._modifiers = tuple(modifiers)
         self.runtime = runtime
         self._exits = AsyncExitStack()
         self.witness_endpoint: WitnessEndpoint
-        self.control_plane: ControlPlane
-        self.configuration: Configuration
+        self.governance: Governance
+        self._xds: Path
         self.folder: Path
 
     # ------------------------------------------------------------------ life
@@ -122,32 +99,43 @@ class Mesh:
         self._exits.push_async_callback(self.witness.close)
         self.witness_endpoint = await self.witness.open_endpoint(WITNESS)
         bystander = await self.witness.open_endpoint(BYSTANDER)
-        self._introduce(bystander.endpoint)
-        self.control_plane = ControlPlane(behaviour=self._behaviour())
-        self._exits.push_async_callback(self._close_control_plane)
-        await self.start_control_plane()
+        first = self._introduce(bystander.endpoint)
+        self._xds = self.folder / "xds" / "xds.sock"
+        logs = {name: self._spec(member).access_log for name, member in self.members.items()}
+        surroundings = Surroundings(logs, self._imposters)
+        self.governance = Governance(
+            folder=self.folder,
+            xds=UnixListen(self._xds, uid=self.runtime.uid),
+            trust_domain=self.trust_domain,
+            timeouts=self.timeouts,
+            configure=lambda: Configuration(self.members, self.trust_domain, self._modifiers, surroundings),
+            behave=self._behaviour,
+        )
+        self._exits.push_async_callback(self.governance.close)
+        begun = await self.governance.start(*first)
         self._exits.push_async_callback(self.runtime.close)
-        first = self._push(self.configuration.of_everything())
         async with asyncio.TaskGroup() as starting:
-            starting.create_task(self._refuse_untaken(first))
+            starting.create_task(self._refuse_untaken(begun))
             for member in self.members.values():
                 starting.create_task(self._start_server(member))
         self._exits.push_async_callback(self.applications.stop)
         addresses = {name: member.outbound for name, member in self.members.items() if member.outbound}
         endpoints = await self.applications.start(addresses, self.folder, self._arguments)
-        for service, endpoint in endpoints.items():
-            self.policies[service] = self.policies[service].changed(endpoints=(endpoint,))
-        self._baseline = dict(self.policies)
-        await self._refuse_untaken(self._push(self.configuration.of_everything()))
+        self._baseline = await self.governance.commit(
+            *(self.policies[service].changed(endpoints=(endpoint,)) for service, endpoint in endpoints.items()),
+            note="building blocks are ready",
+        )
+        await self.governance.push_all()
+        await self._refuse_untaken(self._baseline)
 
-    async def _refuse_untaken(self, versions: Mapping[str, AppliedVersion]) -> None:
-        """Wait until every security server has taken its part of the first configuration.
+    async def _refuse_untaken(self, version: int) -> None:
+        """Wait until every security server has taken its part of a version that the mesh cannot do without.
 
         Raises:
             EnvironmentFault: one has rejected it, or said nothing in time.
 
         """
-        propagation = await self.acknowledgements("", versions, timeout=self.timeouts.security_server_ready)
+        propagation = await self.governance.settled(version, timeout=self.timeouts.security_server_ready)
         if not propagation.acknowledged:
             raise EnvironmentFault(
                 "the mesh did not take its first configuration",
@@ -157,31 +145,32 @@ class Mesh:
                 next_step="mend the overlay if the run file has one; otherwise report this as a defect of meshmark",
             )
 
-    def _introduce(self, bystander: Endpoint) -> None:
+    def _introduce(self, bystander: Endpoint) -> list[Policy]:
         """Name every member and say who may call what: the caller everybody, a building block only what it declares."""
         calls = self.applications.calls()
-        services = {self.subject: (self.subject, WITNESS), BYSTANDER: (BYSTANDER,), CALLER: ()}
-        services |= {name: (name,) for name in calls if name != self.subject}
-        everything = tuple(service for provided in services.values() for service in provided)
-        for name, provided in services.items():
-            self.members[name] = Member(
-                name=name,
-                identity=self.identity(name),
-                credential=self.trust_domain.issue(self.identity_path(name)),
-                services=dict.fromkeys(provided),
-                calls=dict.fromkeys(everything if name == CALLER else calls.get(name, ())),
-            )
-        logs = {name: self._spec(member).access_log for name, member in self.members.items()}
-        self.configuration = Configuration(self.members, self.trust_domain, self._modifiers, logs)
-        for service in everything:
-            callers = [CALLER, *(name for name, called in calls.items() if service in called)]
-            self.policies[service] = ServicePolicy(
-                service=service,
-                base_path=self.applications.base_path(service),
-                access=tuple(AccessRule(caller=self.identity(caller)) for caller in callers),
-            )
-        self.policies[WITNESS] = self.policies[WITNESS].changed(endpoints=(self.witness_endpoint.endpoint,))
-        self.policies[BYSTANDER] = self.policies[BYSTANDER].changed(endpoints=(bystander,))
+        provided = {self.subject: (self.subject, WITNESS), BYSTANDER: (BYSTANDER,), CALLER: ()}
+        provided |= {name: (name,) for name in calls if name != self.subject}
+        everything = tuple(service for services in provided.values() for service in services)
+        policies: list[Policy] = [MeshPolicy()]
+        for name in provided:
+            called = everything if name == CALLER else tuple(calls.get(name, ()))
+            policies.append(MemberPolicy(name, self.identity(name), calls=called))
+            credential = self.trust_domain.issue(self.identity_path(name))
+            self.members[name] = Member(name=name, identity=self.identity(name), credential=credential)
+        own = {WITNESS: self.witness_endpoint.endpoint, BYSTANDER: bystander}
+        for provider, services in provided.items():
+            for service in services:
+                callers = [CALLER, *(name for name, called in calls.items() if service in called)]
+                policies.append(
+                    ServicePolicy(
+                        service=service,
+                        provider=provider,
+                        endpoints=(own[service],) if service in own else (),
+                        base_path=self.applications.base_path(service),
+                        access=tuple(AccessRule(caller=self.identity(caller)) for caller in callers),
+                    )
+                )
+        return policies
 
     async def _start_server(self, member: Member) -> None:
         spec = self._spec(member)
@@ -193,7 +182,7 @@ class Mesh:
 
     def _spec(self, member: Member) -> SecurityServerSpec:
         return SecurityServerSpec(
-            name=member.name, folder=self.folder / member.name, xds=self.xds_socket, api_type="DELTA_GRPC"
+            name=member.name, folder=self.folder / member.name, xds=self._xds, api_type="DELTA_GRPC"
         )
 
     async def unless_dead(self, work: Awaitable[T]) -> T:
@@ -218,91 +207,46 @@ class Mesh:
             if not member.running.alive:
                 raise member.running.death()
 
-    # ------------------------------------------------------------------ control plane
-
-    @property
-    def xds_socket(self) -> Path:
-        """Where the control plane listens."""
-        return self.folder / "xds" / "xds.sock"
-
-    async def start_control_plane(self) -> None:
-        """Start it, or start it again; it knows what it knew."""
-        self.xds_socket.parent.mkdir(mode=0o755, exist_ok=True)
-        await self.control_plane.start(UnixListen(self.xds_socket, uid=self.runtime.uid))
-
-    async def stop_control_plane(self) -> None:
-        """Stop it; the security servers go on with what they have."""
-        await self.acknowledgements("", self._push(self.configuration.farewell()))
-        await self.control_plane.stop()
-
-    async def _close_control_plane(self) -> None:
-        """The end of whichever control plane it is by then, without a farewell: the security servers are gone."""
-        await self.control_plane.stop()
-
-    async def replace_control_plane(self) -> None:
-        """A new control plane takes over, with an empty memory but the same policies."""
-        await self.stop_control_plane()
-        self.control_plane = ControlPlane(behaviour=self._behaviour())
-        self.configuration.forget()
-        self._push(self.configuration.of_everything())
-        await self.start_control_plane()
-
-    async def reunion(self) -> Propagation:
-        """Wait until every security server has found the control plane again and acknowledged what it has for it."""
-        versions = {}
-        for name, told in self.configuration.sent.items():
-            types = self.control_plane.status(name).types
-            names: dict[ResourceType, set[str]] = {}
-            for kind, resource in told:
-                names.setdefault(kind, set()).add(resource)
-            current = {kind: types[kind].current for kind in names}
-            versions[name] = AppliedVersion(name, current, {kind: frozenset(named) for kind, named in names.items()})
-        return await self.acknowledgements("", versions, timeout=self.timeouts.reconnect)
-
     # ------------------------------------------------------------------ policies
 
     @property
-    def policies(self) -> dict[str, ServicePolicy]:
-        """What is in force for each service. Change it by `apply`."""
-        return self.configuration.policies
+    def policies(self) -> Mapping[str, ServicePolicy]:
+        """What the control plane has taken for each service. Change it by `apply`."""
+        return self.governance.configuration.services
+
+    @property
+    def control_plane(self) -> ControlPlane:
+        """The one that serves now."""
+        return self.governance.control_plane
 
     async def apply(self, *policies: ServicePolicy) -> Propagation:
         """Put changed policies in force, and wait until the servers concerned have acknowledged or rejected them."""
-        propagation = await self.acknowledgements(*self.announce(*policies))
+        propagation = await self.governance.settled(await self.announce(*policies), policy=policies[-1].version)
         for server in propagation.servers:
             if any(modifier.restarts(server) for modifier in self._modifiers):
                 await self._restart(self.members[server])
         return propagation
 
-    def announce(self, *policies: ServicePolicy) -> tuple[str, dict[str, AppliedVersion]]:
-        """Tell the control plane about changed policies without waiting for anybody."""
-        for policy in policies:
-            self.policies[policy.service] = policy
-        differences = self.configuration.of_services({policy.service for policy in policies} | self._unannounced)
-        self._unannounced.clear()
-        return policies[-1].version if policies else "", self._push(differences)
+    async def announce(self, *policies: ServicePolicy) -> int:
+        """Change policies without waiting for anybody; gives the version of the store that holds the change."""
+        return await self.governance.commit(*policies, note="a check changes policies")
 
-    async def acknowledgements(
-        self, policy: str, versions: Mapping[str, AppliedVersion], *, timeout: float | None = None
-    ) -> Propagation:
-        """Wait until each server has acknowledged or rejected its version."""
-        rejected: dict[str, str] = {}
-        silent: dict[str, str] = {}
+    async def register(self, *policies: ServicePolicy, provider: str, peer: Endpoint | None = None) -> Propagation:
+        """Add services that the caller may address, and wait until the servers concerned have taken them.
 
-        async def one(server: str, version: AppliedVersion) -> None:
-            try:
-                await self.control_plane.acknowledged(server, version, timeout or self.timeouts.acknowledged)
-            except Rejected as refusal:
-                rejected[server] = str(refusal)
-            except DeadlineExceeded as late:
-                silent[server] = str(late)
+        Args:
+            policies: the services' policies.
+            provider: whose security server stands before them, and proves its identity.
+            peer: somebody else who claims to be that security server.
 
-        await asyncio.gather(*(one(server, version) for server, version in versions.items()))
-        return Propagation(policy=policy, servers=tuple(versions), unacknowledged=silent, rejected=rejected)
-
-    async def push_all(self) -> Propagation:
-        """Render everything anew, as after a change of certificates, and wait for the acknowledgements."""
-        return await self.acknowledgements("", self._push(self.configuration.of_everything()))
+        """
+        if peer is not None:
+            self._imposters |= {policy.service: peer for policy in policies}
+        caller = self.governance.configuration.members[CALLER]
+        wider = replace(caller, calls=(*caller.calls, *(policy.service for policy in policies)))
+        provided = (replace(policy, provider=provider) for policy in policies)
+        version = await self.governance.commit(wider, *provided, note="a check adds a service")
+        return await self.governance.settled(version, policy=policies[-1].version)
 
     async def restore(self) -> None:
         """Back to the policies of the beginning.
@@ -311,40 +255,17 @@ class Mesh:
             EnvironmentFault: a server did not take them; the mesh cannot be used any more.
 
         """
-        for service in [service for service in self.policies if service not in self._baseline]:
-            self.withdraw(service)
-        self.policies.update(self._baseline)
-        propagation = await self.push_all()
-        if not propagation.acknowledged:
-            raise EnvironmentFault(
-                "the mesh did not go back to its first policies",
-                detail=str({**propagation.rejected, **propagation.unacknowledged}),
-                next_step="report this as a defect of meshmark, with the record",
-            )
+        self._imposters.clear()
+        back = await self.governance.settled(await self.governance.roll_back(self._baseline))
+        anew = await self.governance.push_all()
+        for propagation in (back, anew):
+            if not propagation.acknowledged:
+                raise EnvironmentFault(
+                    "the mesh did not go back to its first policies",
+                    detail=str({**propagation.rejected, **propagation.unacknowledged}),
+                    next_step="report this as a defect of meshmark, with the record",
+                )
         self.witness.forget()
-
-    def register(self, policy: ServicePolicy, *, provider: str, peer: Endpoint | None = None) -> None:
-        """Add a service that the caller may address. It counts from the next `apply` on.
-
-        Args:
-            policy: the service's policy.
-            provider: whose security server stands before it, and proves its identity.
-            peer: somebody else who claims to be that security server.
-
-        """
-        self.policies[policy.service] = policy
-        self.members[CALLER].calls[policy.service] = None
-        self.members[provider].services[policy.service] = None
-        self.configuration.register(policy.service, peer)
-        self._unannounced.add(policy.service)
-
-    def withdraw(self, service: str) -> None:
-        """Take an added service away again. It counts from the next `apply` on."""
-        for member in self.members.values():
-            member.services.pop(service, None)
-            member.calls.pop(service, None)
-        self.configuration.withdraw(service)
-        self._unannounced.add(service)
 
     # ------------------------------------------------------------------ names
 
@@ -357,24 +278,13 @@ class Mesh:
         """A member's SPIFFE id."""
         return self.trust_domain.identity(self.identity_path(member))
 
-    def provider_of(self, service: str) -> Member:
-        """The security server that stands before a service."""
-        return next(member for member in self.members.values() if member.provides(service))
-
     # ------------------------------------------------------------------ inside
-
-    def _push(self, differences: Mapping[str, Difference]) -> dict[str, AppliedVersion]:
-        """Tell the control plane; gives the version that each security server concerned has to acknowledge."""
-        return {
-            server: self.control_plane.update(server, difference.changed, difference.removed)
-            for server, difference in differences.items()
-        }
 
     async def _restart(self, member: Member) -> None:
         """Another one takes a security server's place; its peers are told the new address."""
         predecessor = member.running
         await self._start_server(member)
-        await self.push_all()
+        await self.governance.push_all()
         await predecessor.stop()
 
     def credential_kind(self, kind: str) -> str:

@@ -6,10 +6,10 @@ import inspect
 import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Any
 
 from conformance.model.errors import SuiteFault
+from conformance.model.policies import Topology
 from conformance.model.requirements import Area, Feature, Level, Profile, Requirement
 
 __all__ = ["Catalogue", "Check", "CheckBody", "Topology"]
@@ -18,12 +18,6 @@ CheckBody = Callable[[Any], Awaitable[None]]
 
 CHECK_ID = re.compile(r"(?P<area>[A-Z][A-Z0-9]+)-\d{3}")
 REASON_CODE = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
-
-
-class Topology(StrEnum):
-    """Where the security servers stand."""
-
-    INTER_PROXY = "inter-proxy"
 
 
 @dataclass(frozen=True)

@@ -301,6 +301,8 @@ class ServicePolicy:
     base_path: str = ""
     """Where the building block's paths begin, such as `/api`; callers never see it."""
     access: tuple[AccessRule, ...] = ()
+    authentication: bool = True
+    """Whether the authentication service is asked about its calls, if the mesh has one."""
     tokens: BearerTokens | None = None
     routes: tuple[Route, ...] = ()
     timeout_s: float = 15.0

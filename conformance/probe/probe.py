@@ -165,7 +165,7 @@ class Probe:
         else:
             credential = make_credential(kind, self._mesh.trust_domain, self._mesh.identity_path(CALLER))
             if kind is CredentialKind.REVOKED:
-                await self._mesh.push_all()
+                await self._mesh.governance.push_all()
             context = credential.client_context(trust, maximum_version=newest_tls)
         return await introduce(
             self._door(),
@@ -200,8 +200,7 @@ class Probe:
         peer = await imposter.start(credential, self._mesh.trust_domain.bundle_pem)
         try:
             policy = ServicePolicy(service=service, retry=None)
-            self._mesh.register(policy, provider=self.subject.name, peer=peer)
-            await self._mesh.apply(policy)
+            await self._mesh.register(policy, provider=self.subject.name, peer=peer)
             yield imposter
         finally:
             await imposter.close()
@@ -229,9 +228,9 @@ class Probe:
         """Put a changed policy in force and wait until the security servers concerned have acknowledged it."""
         return await self._mesh.apply(policy)
 
-    def announce(self, policy: ServicePolicy) -> None:
-        """Tell the control plane about a changed policy and wait for nobody."""
-        self._mesh.announce(policy)
+    async def announce(self, policy: ServicePolicy) -> None:
+        """Change a policy and wait for nobody."""
+        await self._mesh.announce(policy)
 
     async def put_in_force(self, policy: ServicePolicy) -> bool:
         """Apply a changed policy and wait until it decides about calls on both sides; false if it never does.
@@ -279,14 +278,15 @@ class Probe:
         Afterwards it is back, or a successor with an empty memory has taken over; every security server has found it
         and has acknowledged whatever it was sent.
         """
-        await self._mesh.stop_control_plane()
+        governance = self._mesh.governance
+        await governance.stop_control_plane()
         try:
             what = "every security server has lost its control plane"
             await until(self._cut_off, what=what, timeout=self.timeouts.observed)
             yield
         finally:
-            await (self._mesh.replace_control_plane() if successor else self._mesh.start_control_plane())
-        await self._mesh.reunion()
+            await (governance.replace_control_plane() if successor else governance.start_control_plane())
+        await governance.reunion()
 
     async def updates(self, server: str) -> Updates:
         """The configuration that a security server was sent and has taken over so far."""

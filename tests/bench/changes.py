@@ -38,7 +38,7 @@ async def _enforcement() -> None:
                 for number in range(CHANGES):
                     expected = 403 if number % 2 == 0 else 200
                     with change.measured():
-                        mesh.announce(granted.changed(access=() if expected == 403 else granted.access))
+                        await mesh.announce(granted.changed(access=() if expected == 403 else granted.access))
                         await _until(connection, expected)
                     with call.measured():
                         await connection.call(f"/{WITNESS}/")
@@ -81,9 +81,7 @@ async def _register(mesh: Mesh, count: int) -> None:
     policies = [ServicePolicy(service=f"service-{n}", access=access, endpoints=endpoints) for n in range(count)]
     for first in range(0, count, REGISTERED_AT_ONCE):
         some = policies[first : first + REGISTERED_AT_ONCE]
-        for policy in some:
-            mesh.register(policy, provider=mesh.subject)
-        _all_acknowledged(await mesh.apply(*some))
+        _all_acknowledged(await mesh.register(*some, provider=mesh.subject))
 
 
 async def _change_one(mesh: Mesh) -> None:

@@ -91,8 +91,7 @@ async def test_an_added_service_is_found_and_restore_takes_it_away(start_mesh: S
             endpoints=mesh.policies[WITNESS].endpoints,
             access=mesh.policies[WITNESS].access,
         )
-        mesh.register(added, provider="things")
-        propagation = await mesh.apply(added)
+        propagation = await mesh.register(added, provider="things")
         assert propagation.acknowledged
         assert set(propagation.servers) == {"things", CALLER}
         await until(lambda: found(mesh, 200), what="the new service answers", timeout=20)

@@ -61,7 +61,7 @@ async def outlives_its_control_plane(probe: Probe) -> None:
         async with probe.control_plane_down():
             await traffic.round()
             allowed, denied = await probe.call(), await probe.call(connection=other)
-            probe.announce(meanwhile)
+            await probe.announce(meanwhile)
         arrived = await traffic.decided_by(meanwhile)
         async with probe.control_plane_down():
             await traffic.round()

@@ -1,0 +1,192 @@
+"""What decides in a mesh: the store of policies, the policy admin service, and the control loop with its control plane.
+
+Invariants: policies change by the policy admin service and in no other way; a control plane that stops keeps what it
+knew, and one that takes over knows only what the store holds.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from conformance.controlplane.behaviour import Behaviour
+from conformance.controlplane.resources import ResourceType
+from conformance.controlplane.server import ControlPlane, Rejected, UnixListen
+from conformance.controlplane.snapshot import AppliedVersion
+from conformance.mesh.configuration import Configuration
+from conformance.mesh.controller import Controller
+from conformance.model.errors import DeadlineExceeded
+from conformance.model.policies import Policy, PolicyKey, key_of
+from conformance.model.timeouts import Timeouts
+from conformance.pki import TrustDomain
+from conformance.policy.documents import judge, to_document
+from conformance.policy.store import Author, ProxyState, Store, Write
+from conformance.policy.store.sqlite import SqliteStore
+
+__all__ = ["Governance", "Propagation"]
+
+EDITOR = "editor"
+SUITE = "operator/suite"
+"""The path of the identity under which the suite changes policies."""
+
+
+@dataclass(frozen=True)
+class Propagation:
+    """What became of one change: which servers it concerned, and what each said to it.
+
+    Attributes:
+        policy: the version of the changed policy, which every access-log line of a call decided by it carries.
+        servers: those whose resources changed.
+        unacknowledged: those that neither acknowledged nor rejected in time, with what was seen last.
+        rejected: those that rejected, with their reason.
+
+    """
+
+    policy: str
+    servers: tuple[str, ...]
+    unacknowledged: Mapping[str, str] = field(default_factory=dict)
+    rejected: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def acknowledged(self) -> bool:
+        """Every server that it concerns has acknowledged it."""
+        return not self.unacknowledged and not self.rejected
+
+
+class Governance:
+    """Starts and stops it all. Belongs to the event loop that `start` was called on."""
+
+    def __init__(
+        self,
+        *,
+        folder: Path,
+        xds: UnixListen,
+        trust_domain: TrustDomain,
+        timeouts: Timeouts,
+        configure: Callable[[], Configuration],
+        behave: Callable[[], Behaviour],
+    ) -> None:
+        self._folder = folder
+        self._xds = xds
+        self._timeouts = timeouts
+        self._configure = configure
+        self._behave = behave
+        self._author = Author(trust_domain.identity(SUITE), EDITOR)
+        self._exits = AsyncExitStack()
+        self.store: Store
+        self.control_plane: ControlPlane
+        self.configuration: Configuration
+        self._controller: Controller
+
+    # ------------------------------------------------------------------ life
+
+    async def start(self, *first: Policy) -> int:
+        """Start everything, and put the first policies in force; gives their version."""
+        self.store = SqliteStore(self._folder / "policies.db")
+        self._exits.push_async_callback(self.store.close)
+        version = await self.commit(*first, note="the mesh begins")
+        self._begin()
+        self._exits.push_async_callback(self._end)
+        await self._listen()
+        await self._controller.start()
+        return version
+
+    async def close(self) -> None:
+        """Stop everything, without a farewell: the security servers are gone."""
+        await self._exits.aclose()
+
+    # ------------------------------------------------------------------ control plane
+
+    async def start_control_plane(self) -> None:
+        """Start it again; it knows what it knew, and takes what has been changed meanwhile before anybody can ask."""
+        await self._controller.start()
+        await self._listen()
+
+    async def stop_control_plane(self) -> None:
+        """Stop it; the security servers go on with what they have."""
+        await self._controller.stop()
+        await self.acknowledgements(self._controller.push(self.configuration.farewell()))
+        await self.control_plane.stop()
+
+    async def replace_control_plane(self) -> None:
+        """A new control plane takes over from one that was stopped. It knows what the store holds and nothing else."""
+        self._begin()
+        await self.start_control_plane()
+
+    async def reunion(self) -> Propagation:
+        """Wait until every security server has found the control plane again and acknowledged what it has for it."""
+        versions = {}
+        for name, told in self.configuration.sent.items():
+            types = self.control_plane.status(name).types
+            names: dict[ResourceType, set[str]] = {}
+            for kind, resource in told:
+                names.setdefault(kind, set()).add(resource)
+            current = {kind: types[kind].current for kind in names}
+            versions[name] = AppliedVersion(name, current, {kind: frozenset(named) for kind, named in names.items()})
+        return await self.acknowledgements(versions, timeout=self._timeouts.reconnect)
+
+    def _begin(self) -> None:
+        self.control_plane = ControlPlane(behaviour=self._behave())
+        self.configuration = self._configure()
+        self._controller = Controller(self.store, self.configuration, self.control_plane, name="control-plane")
+
+    async def _listen(self) -> None:
+        self._xds.path.parent.mkdir(mode=0o755, exist_ok=True)
+        await self.control_plane.start(self._xds)
+
+    async def _end(self) -> None:
+        await self._controller.stop()
+        await self.control_plane.stop()
+
+    # ------------------------------------------------------------------ policies
+
+    async def commit(self, *policies: Policy, deleted: tuple[PolicyKey, ...] = (), note: str) -> int:
+        """Change policies, all or none; gives the version that holds the change."""
+        writes = [Write(key_of(policy), to_document(policy)) for policy in policies]
+        writes += [Write(key, None) for key in deleted]
+        return await self.store.commit(writes, author=self._author, note=note, judge=judge)
+
+    async def roll_back(self, version: int) -> int:
+        """Back to the policies of a version; gives the version that holds the change."""
+        before, now = await self.store.documents(version), await self.store.documents()
+        writes = [Write(key, None) for key in now.keys() - before.keys()]
+        writes += [Write(key, stored.document) for key, stored in before.items() if now.get(key) != stored]
+        return await self.store.commit(writes, author=self._author, note=f"back to version {version}", judge=judge)
+
+    async def settled(self, version: int, *, policy: str = "", timeout: float | None = None) -> Propagation:
+        """Wait until each security server that a version concerns has acknowledged or rejected it."""
+        limit = timeout or self._timeouts.acknowledged
+        await self._controller.has_taken(version, timeout=limit)
+        await self._controller.answered(version, timeout=limit)
+        reports = await self.store.reports(version)
+        return Propagation(
+            policy=policy,
+            servers=tuple(each.proxy for each in reports),
+            unacknowledged={each.proxy: "pending" for each in reports if each.state is ProxyState.PENDING},
+            rejected={each.proxy: each.reason for each in reports if each.state is ProxyState.REJECTED},
+        )
+
+    async def push_all(self) -> Propagation:
+        """Render everything anew, as after a change of certificates, and wait for the acknowledgements."""
+        return await self.acknowledgements(self._controller.push(self.configuration.of_everything()))
+
+    async def acknowledgements(
+        self, versions: Mapping[str, AppliedVersion], *, timeout: float | None = None
+    ) -> Propagation:
+        """Wait until each server has acknowledged or rejected its version, of something that is no policy."""
+        rejected: dict[str, str] = {}
+        silent: dict[str, str] = {}
+
+        async def one(server: str, version: AppliedVersion) -> None:
+            try:
+                await self.control_plane.acknowledged(server, version, timeout or self._timeouts.acknowledged)
+            except Rejected as refusal:
+                rejected[server] = str(refusal)
+            except DeadlineExceeded as late:
+                silent[server] = str(late)
+
+        await asyncio.gather(*(one(server, version) for server, version in versions.items()))
+        return Propagation(policy="", servers=tuple(versions), unacknowledged=silent, rejected=rejected)
