@@ -12,12 +12,24 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Protocol
 
+from conformance.model.errors import UsageError
 from conformance.model.policies import PolicyFeed, PolicyKey
 
-__all__ = ["Author", "Document", "Entry", "Judge", "ProxyReport", "ProxyState", "Store", "Stored", "Write"]
+__all__ = [
+    "Author",
+    "Conflict",
+    "Document",
+    "Entry",
+    "Judge",
+    "ProxyReport",
+    "ProxyState",
+    "Store",
+    "Stored",
+    "Write",
+]
 
 Document = Mapping[str, Any]
-"""A policy as it was written, in JSON form."""
+"""A policy as it was written, in JSON form. What a store hands out is shared: nobody changes it."""
 
 
 @dataclass(frozen=True)
@@ -106,8 +118,29 @@ class ProxyReport:
     control_plane: str = ""
 
 
+class Conflict(UsageError):  # noqa: N818 -- whose fault it is stands in the base's name
+    """Somebody else was there first: documents are not at the version that the author expected.
+
+    Attributes:
+        documents: each of them, and the version that changed it last (deleted it, if it is no more); 0: it never was.
+
+    """
+
+    def __init__(self, documents: Mapping[PolicyKey, int], *, where: str, detail: str) -> None:
+        self.documents = documents
+        super().__init__(
+            "somebody else changed what you are about to change",
+            where=where,
+            detail=detail,
+            next_step="read these documents again, make your change to what they say now, and commit that",
+        )
+
+
 Judge = Callable[[Mapping[PolicyKey, Document], Sequence[Write]], None]
-"""Judges what a commit would make: all documents as they would be, and what is written. Raises if they are no good."""
+"""Judges what a commit would make: all documents as they would be, and those of its writes that change something.
+
+Raises if they are no good. It is called in another thread, while no other commit can happen.
+"""
 
 
 class Store(PolicyFeed, Protocol):
@@ -118,8 +151,10 @@ class Store(PolicyFeed, Protocol):
 
         Raises:
             Conflict: somebody else was there first: an `expected` does not hold.
-            UsageError: the judge does not agree.
-            EnvironmentFault: the store cannot be written: a full disk, a lost database. Nothing was changed.
+            UsageError: the judge does not agree, or these writes cannot be kept.
+            EnvironmentFault: the store cannot be written: a full disk, a lost database. Nothing was changed. Only when
+                a database is lost at the very moment of the commit, it may be there or not, as the error then says;
+                to repeat it is safe: what is there already changes nothing, or is a Conflict if `expected` was given.
 
         """
         ...
@@ -139,11 +174,14 @@ class Store(PolicyFeed, Protocol):
     async def history(
         self, *, key: PolicyKey | None = None, before: int | None = None, limit: int = 100
     ) -> list[Entry]:
-        """The audit log, newest first; of one document, or from before a version on."""
+        """The audit log, newest first; only what happened to one document, or from before a version on."""
         ...
 
     async def report(self, reports: Sequence[ProxyReport]) -> None:
-        """Note what became of versions; later reports about the same version and proxy replace earlier ones."""
+        """Note what became of versions; later reports about the same version and proxy replace earlier ones.
+
+        Those of the newest 1,000 versions are kept, and the last one about each proxy.
+        """
         ...
 
     async def reports(self, version: int) -> list[ProxyReport]:
