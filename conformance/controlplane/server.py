@@ -18,13 +18,13 @@ import grpc
 import grpc.aio
 
 from conformance.controlplane.behaviour import Behaviour
-from conformance.controlplane.listen import TlsListen, UnixListen
 from conformance.controlplane.node import Event, EventKind, Node, NodeStatus
 from conformance.controlplane.resources import ResourceType, encode
 from conformance.controlplane.snapshot import AppliedVersion, Change, Snapshot, Version, new_epoch
 from conformance.controlplane.stream import Stream
 from conformance.controlplane.subscription import Dialect, Rejection
 from conformance.model.errors import DeadlineExceeded, EnvironmentFault, MeshmarkError, SuiteFault
+from conformance.protobuf.listen import TlsListen, UnixListen
 from conformance.protobuf.messages import DynamicMessage, message_class
 
 __all__ = ["Acknowledgement", "ControlPlane", "Rejected", "TlsListen", "UnixListen"]

@@ -7,10 +7,10 @@ import pytest
 from raw_client import RawClient
 from xds_parts import Mesh
 
-from conformance.controlplane.listen import UnixListen
 from conformance.controlplane.server import ControlPlane
 from conformance.envoy.binary import EnvoyBinary, installed_binary
 from conformance.envoy.process import ProcessRuntime
+from conformance.protobuf.listen import UnixListen
 from conformance.system.folders import PrivateFolder
 from conformance.system.guard import Guard
 

@@ -17,8 +17,8 @@ from xds_parts import (
     world,
 )
 
-from conformance.controlplane.listen import UnixListen
 from conformance.controlplane.server import ControlPlane
+from conformance.protobuf.listen import UnixListen
 
 
 def versions_in(response) -> dict[str, str]:

@@ -10,12 +10,12 @@ import pytest
 from raw_client import RawClient, names_in
 from xds_parts import CLUSTER, WITHIN_S, Mesh, clusters, listener, merged, routes, world
 
-from conformance.controlplane.listen import TlsListen, UnixListen
 from conformance.controlplane.server import ControlPlane
 from conformance.envoy.bootstrap import MutualTlsAddress
 from conformance.envoy.runtime import SecurityServerSpec
 from conformance.model.errors import EnvironmentFault, SuiteFault
 from conformance.pki.trust_domain import TrustDomain
+from conformance.protobuf.listen import TlsListen, UnixListen
 
 OTHER_UID = 101
 

@@ -11,13 +11,13 @@ from typing import Any
 
 import httpx
 
-from conformance.controlplane.listen import UnixListen
 from conformance.controlplane.resources import ResourceType
 from conformance.controlplane.server import ControlPlane
 from conformance.envoy.bootstrap import ApiType
 from conformance.envoy.process import ProcessRuntime
 from conformance.envoy.runtime import SecurityServer, SecurityServerSpec
 from conformance.pki.credential import Credential
+from conformance.protobuf.listen import UnixListen
 from conformance.system.deadlines import until
 
 HTTP = "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager"

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from conformance.controlplane.listen import TlsListen, UnixListen
 from conformance.controlplane.server import ControlPlane
 from conformance.envoy.bootstrap import ApiType, MutualTlsAddress, bootstrap
 from conformance.envoy.runtime import SecurityServer, SecurityServerSpec
 from conformance.model.errors import SuiteFault
 from conformance.pki.trust_domain import TrustDomain
+from conformance.protobuf.listen import TlsListen, UnixListen
 from conformance.system.deadlines import until
 
 API_TYPES: list[ApiType] = ["GRPC", "DELTA_GRPC"]

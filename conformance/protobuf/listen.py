@@ -1,4 +1,4 @@
-"""Where the control plane listens: a unix socket for proxies on this machine, mutual TLS for all others."""
+"""Where a gRPC server of ours listens: a unix socket for proxies on this machine, mutual TLS for all others."""
 
 from __future__ import annotations
 
