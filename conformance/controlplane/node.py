@@ -10,14 +10,16 @@ import asyncio
 import logging
 import time
 from collections import Counter, deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING
 
+from conformance.controlplane.exchange import Rejection
+from conformance.controlplane.outcomes import Outcomes, Pending
 from conformance.controlplane.resources import Resource, ResourceType
 from conformance.controlplane.snapshot import AppliedVersion, Change, Snapshot, Version
-from conformance.controlplane.subscription import Rejection, Subscription
+from conformance.controlplane.subscription import Subscription
 
 if TYPE_CHECKING:
     from conformance.controlplane.stream import Stream
@@ -54,12 +56,17 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class TypeStatus:
-    """One type on one node. The counters are of everything ever sent to the node, over all its streams."""
+    """One type on one node. The counters are of everything ever sent to the node, over all its streams.
+
+    `refused` are the resources that the proxy does not have as they should be, since it said no to a response that held
+    them and has not accepted another one with them since; `rejection` is the last such no.
+    """
 
     current: Version
     sent: Version | None
     acked: Version | None
     rejection: Rejection | None
+    refused: frozenset[str]
     subscribed: bool
     responses: int
     resources: int
@@ -81,7 +88,6 @@ class NodeStatus:
 class _Tally:
     sent: Version | None = None
     acked: Version | None = None
-    rejection: Rejection | None = None
     responses: int = 0
     resources: int = 0
     bytes: int = 0
@@ -96,12 +102,16 @@ class Node:
     known: bool = False
     streams: list[Stream] = field(default_factory=list)
     history: deque[Event] = field(default_factory=lambda: deque(maxlen=HISTORY_LENGTH))
+    followers: Collection[Outcomes] = ()
 
     def __post_init__(self) -> None:
         self._tallies: dict[ResourceType, _Tally] = {kind: _Tally() for kind in ResourceType}
         self._references: dict[ResourceType, Counter[str]] = {kind: Counter() for kind in ResourceType}
         self._departed: dict[ResourceType, dict[str, Resource]] = {}
+        self._refused: dict[ResourceType, Mapping[str, Rejection]] = {}
         self._waiting: set[asyncio.Future[None]] = set()
+        self._pending = Pending(self.id)
+        self._told = 0
 
     def apply(self, change: Change) -> AppliedVersion:
         """Take over a change and tell the streams whom it concerns."""
@@ -124,11 +134,17 @@ class Node:
         for stream in self.streams:
             stream.wake()
         kinds = names or {kind: set() for kind in ResourceType}
-        return AppliedVersion(
+        self._told += 1
+        applied = AppliedVersion(
             self.id,
             {kind: self.snapshot.versions[kind] for kind in kinds},
             {kind: frozenset(changed) for kind, changed in kinds.items()},
+            self._told,
         )
+        if self.followers:
+            self._pending.add(applied)
+            self.look()
+        return applied
 
     def detach(self, stream: Stream) -> None:
         """A stream is over. What its proxy was about to lose, it may still have when it comes back."""
@@ -136,6 +152,8 @@ class Node:
         if not self.streams:
             for kind, subscription in stream.subscriptions.items():
                 self._departed.setdefault(kind, {}).update(subscription.departing)
+                self._refused[kind] = subscription.refused
+        self.look()
 
     def will_ask_for(self, kind: ResourceType) -> bool:
         """Whether a proxy with these resources subscribes to the type, sooner or later."""
@@ -144,6 +162,10 @@ class Node:
     def departed(self, kind: ResourceType) -> Mapping[str, Resource]:
         """What was removed while the node was away; it is handed over to the first stream that asks."""
         return self._departed.pop(kind, {})
+
+    def refused(self, kind: ResourceType) -> Mapping[str, Rejection]:
+        """What the node refused on the stream that ended last; it is handed over to the first stream that asks."""
+        return self._refused.pop(kind, {})
 
     def _note_departure(self, kind: ResourceType, name: str, old: Resource | None, new: Resource | None) -> None:
         if kind in ROOT_TYPES:
@@ -186,15 +208,20 @@ class Node:
         tally.bytes += size
         self.record(EventKind.RESPONSE, kind, version)
 
-    def record_answer(self, kind: ResourceType, version: Version, rejection: Rejection | None) -> None:
+    def record_answer(self, kind: ResourceType, version: Version, *, refused: bool) -> None:
         """Keep what the node said about a version."""
-        tally = self._tallies[kind]
-        tally.rejection = rejection
-        if rejection is None:
-            tally.acked = version
-        else:
+        if refused:
             log.info("node %s rejected %s version %s", self.id, kind, version)
-        self.record(EventKind.ACK if rejection is None else EventKind.NACK, kind, version)
+        else:
+            self._tallies[kind].acked = version
+        self.record(EventKind.NACK if refused else EventKind.ACK, kind, version)
+
+    def look(self) -> None:
+        """Tell followers what has come of what was set."""
+        if self.followers:
+            for outcome in self._pending.outcomes(self, time.time()):
+                for follower in self.followers:
+                    follower.tell(outcome)
 
     def status(self) -> NodeStatus:
         """What is known about the node now."""
@@ -203,14 +230,24 @@ class Node:
             self.known,
             min((stream.connected_at for stream in self.streams), default=None),
             len(self.streams),
-            {
-                kind: TypeStatus(
-                    self.snapshot.versions[kind], tally.sent, tally.acked, tally.rejection, bool(self._followers(kind)),
-                    tally.responses, tally.resources, tally.bytes,
-                )
-                for kind, tally in self._tallies.items()
-            },
-        )  # fmt: skip
+            {kind: self._type_status(kind, tally) for kind, tally in self._tallies.items()},
+        )
+
+    def _type_status(self, kind: ResourceType, tally: _Tally) -> TypeStatus:
+        followers = self._followers(kind)
+        refused = [self._refused.get(kind, {}), *(follower.refused for follower in followers)]
+        rejections = (rejection for each in refused for rejection in each.values())
+        return TypeStatus(
+            self.snapshot.versions[kind],
+            tally.sent,
+            tally.acked,
+            max(rejections, key=lambda each: each.version, default=None),
+            frozenset().union(*refused),
+            bool(followers),
+            tally.responses,
+            tally.resources,
+            tally.bytes,
+        )
 
     async def something_new(self) -> None:
         """Return after the next request, connection or disconnection."""
@@ -225,9 +262,14 @@ class Node:
         """The refusal of a wanted version, or of a later one that stands in its place."""
         for kind, version in wanted.versions.items():
             for follower in self._followers(kind):
-                if follower.rejection is not None and follower.rejection.version >= version:
-                    return kind, follower.rejection
+                refusal = follower.refusal_of(version, wanted.names[kind])
+                if refusal is not None:
+                    return kind, refusal
         return None
+
+    def has_accepted(self, wanted: AppliedVersion) -> bool:
+        """Whether nothing is missing of a version that was not refused."""
+        return not self.missing_of(wanted)
 
     def missing_of(self, wanted: AppliedVersion) -> list[str]:
         """In words, what is still missing until `wanted` is acknowledged; empty when it is."""

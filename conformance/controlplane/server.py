@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Collection, Mapping
-from contextlib import suppress
+from collections.abc import AsyncIterator, Collection, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,11 +18,12 @@ import grpc
 import grpc.aio
 
 from conformance.controlplane.behaviour import Behaviour
+from conformance.controlplane.exchange import Dialect, Rejection
 from conformance.controlplane.node import Event, EventKind, Node, NodeStatus
+from conformance.controlplane.outcomes import Outcomes
 from conformance.controlplane.resources import ResourceType, encode
 from conformance.controlplane.snapshot import AppliedVersion, Change, Snapshot, Version, new_epoch
 from conformance.controlplane.stream import Stream
-from conformance.controlplane.subscription import Dialect, Rejection
 from conformance.model.errors import DeadlineExceeded, EnvironmentFault, MeshmarkError, SuiteFault
 from conformance.protobuf.listen import TlsListen, UnixListen
 from conformance.protobuf.messages import DynamicMessage, message_class
@@ -84,6 +85,7 @@ class ControlPlane:
         self._behaviour = behaviour or Behaviour()
         self._epoch = new_epoch()
         self._nodes: dict[str, Node] = {}
+        self._followers: list[Outcomes] = []
         self._server: grpc.aio.Server | None = None
 
     # -- life ----------------------------------------------------------------------------------------------------------
@@ -199,6 +201,19 @@ class ControlPlane:
             detail="\n".join(node.missing_of(version)),
         )
 
+    @contextmanager
+    def outcomes(self) -> Iterator[Outcomes]:
+        """Follow what becomes of all that is set, for any node, within the block: iterate over what it gives.
+
+        What is set again before a proxy answers need not be sent: it has the outcome of what came in its place.
+        """
+        followed = Outcomes()
+        self._followers.append(followed)
+        try:
+            yield followed
+        finally:
+            self._followers.remove(followed)
+
     def status(self, node_id: str) -> NodeStatus:
         """What the node was sent and what it said, up to now."""
         return self._seen(node_id).status()
@@ -224,7 +239,7 @@ class ControlPlane:
 
     def _seen(self, node_id: str) -> Node:
         """The node, or how an unknown one looks; looking does not make it known."""
-        return self._nodes.get(node_id) or Node(node_id, Snapshot.empty(self._epoch))
+        return self._nodes.get(node_id) or Node(node_id, Snapshot.empty(self._epoch), followers=self._followers)
 
     # -- transport -----------------------------------------------------------------------------------------------------
 

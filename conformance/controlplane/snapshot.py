@@ -52,12 +52,13 @@ class AppliedVersion:
     """Which versions of which types carry what was set for a node; give it to `ControlPlane.acknowledged`.
 
     `versions` names the types that changed. When nothing changed it names them all: what was set is what they already
-    have.
+    have. `number` counts what was set for the node, from 1; `Outcome.numbers` refers to it.
     """
 
     node_id: str
     versions: Mapping[ResourceType, Version]
     names: Mapping[ResourceType, frozenset[str]] = field(repr=False)
+    number: int = 0
 
 
 NOTHING: MappingProxyType[str, Resource] = MappingProxyType({})

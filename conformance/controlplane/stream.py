@@ -14,10 +14,11 @@ import time
 from collections.abc import Collection, Mapping, Sequence
 
 from conformance.controlplane.behaviour import Behaviour
+from conformance.controlplane.exchange import Batch, Dialect
 from conformance.controlplane.node import EventKind, Node
 from conformance.controlplane.resources import Resource, ResourceType
 from conformance.controlplane.snapshot import Snapshot
-from conformance.controlplane.subscription import PATIENCE_S, Batch, Dialect, Subscription
+from conformance.controlplane.subscription import PATIENCE_S, Subscription
 from conformance.protobuf import wire
 from conformance.protobuf.messages import DynamicMessage
 from conformance.protobuf.scrubbing import private_values, scrub
@@ -102,17 +103,20 @@ class Stream:
             if request.version_info and not up_to_date:
                 subscription.inherit(departed)
             subscription.ask(request.resource_names, available, current if up_to_date else None)
+        if first:
+            subscription.inherit_refusals(self._node.refused(kind))
         if kind is ENDPOINT and self._owed_endpoints and available is not None:
             subscription.repeat(self._owed_endpoints, available)
             self._owed_endpoints.clear()
         self.wake()
+        self._node.look()
 
     def _note_answer(self, kind: ResourceType, subscription: Subscription, request: DynamicMessage) -> None:
         refused = request.HasField("error_detail")
         rejection = (request.error_detail.code, self._scrubbed(request.error_detail.message)) if refused else None
         version = subscription.answered(request.response_nonce, rejection, time.time())
         if version is not None:
-            self._node.record_answer(kind, version, subscription.rejection)
+            self._node.record_answer(kind, version, refused=refused)
 
     def _scrubbed(self, text: str) -> str:
         secrets = self._node.snapshot.resources[SECRET].values()
@@ -244,7 +248,7 @@ class Stream:
         else:
             shared = _response(kind, text, permitted)
         response = shared + wire.field(5, nonce.encode())
-        subscription.sent(nonce, version, now, transitional=batch.transitional)
+        subscription.sent(nonce, version, now, batch)
         self._node.record_sent(kind, version, len(permitted), len(response))
         return response
 

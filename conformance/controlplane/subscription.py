@@ -2,66 +2,25 @@
 
 Invariants: `due` holds existing, wanted resources that the client does not have or asked for anew; `gone` holds names
 that the client has to be told are not there; a batch that was taken is due again only after a change or a new request.
-So a client that is behind never queues more than the newest state. Rules:
+So a client that is behind never queues more than the newest state. What the client refused counts as refused, name by
+name, until it accepts a response that holds it or takes it away: most responses hold only what changed. Rules:
 https://www.envoyproxy.io/docs/envoy/latest/api-docs/xds_protocol.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
-from enum import Enum
 
+from conformance.controlplane.exchange import Batch, Dialect, Rejection, Sent
 from conformance.controlplane.resources import Resource, ResourceType
 from conformance.controlplane.snapshot import Version
 
-__all__ = ["PATIENCE_S", "Batch", "Dialect", "Rejection", "Subscription"]
+__all__ = ["PATIENCE_S", "Subscription"]
 
 WILDCARD = "*"
 # How long later types wait for an answer to earlier ones. Envoy withholds it while clusters warm; a cluster that never
 # gets warm must not keep a policy from being enforced.
 PATIENCE_S = 2.0
-
-
-class Dialect(Enum):
-    """The two variants of the aggregated protocol."""
-
-    STATE_OF_THE_WORLD = "state-of-the-world"
-    DELTA = "delta"
-
-
-@dataclass(frozen=True, slots=True)
-class Batch:
-    """The content of one response.
-
-    `whole` lists every wanted resource (absence means removal). `novel` are those that the client did not have like
-    this. `transitional`: what was removed is still listed, because something else of the same change has to arrive
-    first.
-    """
-
-    resources: Mapping[str, Resource]
-    removed: Collection[str]
-    novel: Collection[Resource]
-    whole: bool
-    transitional: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Rejection:
-    """A client refused a version. `detail` is its own explanation, scrubbed; `at` is seconds since the epoch."""
-
-    version: Version
-    code: int
-    detail: str
-    at: float
-
-
-@dataclass(slots=True)
-class _Sent:
-    nonce: str
-    version: Version
-    transitional: bool
-    patience_until: float
 
 
 class Subscription:
@@ -73,7 +32,7 @@ class Subscription:
         self.names: set[str] = set()
         self.wildcard = False
         self.acked: Version | None = None
-        self.rejection: Rejection | None = None
+        self.refused: dict[str, Rejection] = {}
         self.withheld = False
         self._asked_by_name = False
         self._unanswered = False
@@ -83,7 +42,7 @@ class Subscription:
         self._repeat: set[str] = set()
         self._gone: set[str] = set()
         self._departing: dict[str, Resource] = {}
-        self._last_sent: _Sent | None = None
+        self._last_sent: Sent | None = None
         self._outstanding = False
 
     # -- what the client asks ------------------------------------------------------------------------------------------
@@ -198,6 +157,7 @@ class Subscription:
         else:
             # Other types cannot be removed in this dialect: a proxy drops them when nothing refers to them any more.
             self._held.pop(name, None)
+            self.refused.pop(name, None)
 
     def inherit(self, departing: Mapping[str, Resource]) -> None:
         """A client that reconnects still has these, though they were removed meanwhile."""
@@ -205,6 +165,10 @@ class Subscription:
             self._held[name] = resource.digest
             self._gone.add(name)
             self._departing[name] = resource
+
+    def inherit_refusals(self, refused: Mapping[str, Rejection]) -> None:
+        """A client that reconnects refused these; it still does, unless it says that it has them by now."""
+        self.refused |= {name: why for name, why in refused.items() if name in self._due or name in self._gone}
 
     @property
     def departing(self) -> Mapping[str, Resource]:
@@ -256,7 +220,7 @@ class Subscription:
         removed: list[str] = []
         transitional = hold_removals and bool(self._gone)
         if not transitional:
-            removed = [] if self._lists_whole else sorted(self._gone)
+            removed = sorted(self._gone)
             for name in self._gone:
                 self._held.pop(name, None)
             self._gone.clear()
@@ -270,9 +234,11 @@ class Subscription:
 
     # -- what the client answers ---------------------------------------------------------------------------------------
 
-    def sent(self, nonce: str, version: Version, now: float, *, transitional: bool) -> None:
+    def sent(self, nonce: str, version: Version, now: float, batch: Batch) -> None:
         """A response went out."""
-        self._last_sent = _Sent(nonce, version, transitional, now + PATIENCE_S)
+        self._last_sent = Sent(
+            nonce, version, batch.transitional, batch.resources.keys(), batch.removed, now + PATIENCE_S
+        )
         self._outstanding = True
         self.withheld = False
 
@@ -287,20 +253,39 @@ class Subscription:
             return None
         self._outstanding = False
         if rejection is not None:
-            self.rejection = Rejection(sent.version, *rejection, at)
+            refusal = Rejection(sent.version, *rejection, at)
+            self.refused |= {name: refusal for names in (sent.names, sent.removed) for name in names}
         else:
-            self.rejection = None
+            if self._lists_whole:
+                self.refused.clear()
+            elif self.refused:
+                self.refused = {name: why for name, why in self.refused.items() if not sent.holds(name)}
             if not sent.transitional:
                 self.acked = sent.version
+        sent.names = sent.removed = ()
         return sent.version
 
+    def refusal_of(self, wanted: Version, names: Collection[str]) -> Rejection | None:
+        """Why the client refused one of these as of `wanted` or of later; empty `names` stand for all that it has."""
+        for name in self.refused.keys() & names if names else self.refused:
+            refusal = self.refused[name]
+            if refusal.version >= wanted or not self._is_pending(name):
+                return refusal
+        return None
+
     def has_reached(self, wanted: Version) -> bool:
-        """Whether the client accepted `wanted` or a later version, or is subscribed to nothing that changed since."""
-        if self.rejection is not None and self.rejection.version >= wanted:
-            return False
+        """Whether the client answered `wanted` or a later version, or is subscribed to nothing that changed since.
+
+        What it refused of it stands in `refusal_of`.
+        """
         if self.acked is not None and self.acked >= wanted:
             return True
         return not (self.has_news or self._gone or self._outstanding or self.withheld)
+
+    def _is_pending(self, name: str) -> bool:
+        if name in self._due or name in self._gone:
+            return True
+        return self._outstanding and self._last_sent is not None and self._last_sent.holds(name)
 
     def _known_names(self) -> set[str]:
         return self.names | set(self._held) | self._due | self._gone
@@ -308,6 +293,7 @@ class Subscription:
     def _forget(self, name: str) -> None:
         self._held.pop(name, None)
         self._departing.pop(name, None)
+        self.refused.pop(name, None)
         self._due.discard(name)
         self._repeat.discard(name)
         self._gone.discard(name)

@@ -11,6 +11,7 @@ from xds_parts import (
     PROBE,
     ROUTE,
     SECRET,
+    SOON_S,
     WITHIN_S,
     cluster,
     clusters,
@@ -26,8 +27,6 @@ from conformance.controlplane.node import EventKind
 from conformance.controlplane.server import ControlPlane, Rejected
 from conformance.model.errors import DeadlineExceeded
 from conformance.system.deadlines import until
-
-SOON_S = 0.2
 
 
 async def test_only_the_answer_to_the_response_counts(control_plane: ControlPlane, client: RawClient):

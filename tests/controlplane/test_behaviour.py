@@ -7,15 +7,13 @@ from contextlib import asynccontextmanager
 
 import pytest
 from raw_client import RawClient, names_in
-from xds_parts import CLUSTER, PROBE, ROUTE, cluster, clusters, merged, routes, world
+from xds_parts import CLUSTER, PROBE, ROUTE, SOON_S, cluster, clusters, merged, routes, world
 
 from conformance.controlplane.behaviour import Behaviour
 from conformance.controlplane.resources import Resource
 from conformance.controlplane.server import ControlPlane
 from conformance.model.errors import DeadlineExceeded
 from conformance.protobuf.listen import UnixListen
-
-SOON_S = 0.2
 
 
 @asynccontextmanager

@@ -11,11 +11,11 @@ from raw_client import DELTA_REQUEST, DELTA_RESPONSE, REQUEST, RESPONSE
 from xds_parts import CLUSTER, ENDPOINT, LISTENER, ROUTE, Resources, cluster, endpoints, listener, routes
 
 from conformance.controlplane.behaviour import Behaviour
+from conformance.controlplane.exchange import Dialect
 from conformance.controlplane.node import Node
 from conformance.controlplane.resources import ResourceType, encode
 from conformance.controlplane.snapshot import Change, Snapshot, new_epoch
 from conformance.controlplane.stream import Stream
-from conformance.controlplane.subscription import Dialect
 from conformance.protobuf.messages import unpack
 
 CLUSTER_NAMES = ("a", "b", "c")
@@ -30,8 +30,8 @@ class Proxy:
         self.dialect = dialect
         self.held: dict[ResourceType, dict[str, dict[str, Any]]] = {kind: {} for kind in ResourceType}
         self.names: dict[ResourceType, set[str]] = {}
-        self._resource_versions: dict[ResourceType, dict[str, str]] = {kind: {} for kind in ResourceType}
-        self._versions: dict[ResourceType, str] = {}
+        self.resource_versions: dict[ResourceType, dict[str, str]] = {kind: {} for kind in ResourceType}
+        self.versions: dict[ResourceType, str] = {}
         self._nonces: dict[ResourceType, str] = {}
         self.unanswered: list[Any] = []
 
@@ -46,19 +46,19 @@ class Proxy:
         names = sorted(self.names[kind])
         if self.dialect is Dialect.DELTA:
             known = {
-                name: at for name, at in self._resource_versions[kind].items() if kind.listed_whole or name in names
+                name: at for name, at in self.resource_versions[kind].items() if kind.listed_whole or name in names
             }
             return DELTA_REQUEST(
                 type_url=kind.type_url, resource_names_subscribe=names, initial_resource_versions=known
             )
-        return REQUEST(type_url=kind.type_url, resource_names=names, version_info=self._versions.get(kind, ""))
+        return REQUEST(type_url=kind.type_url, resource_names=names, version_info=self.versions.get(kind, ""))
 
     def ask(self, kind: ResourceType, names: set[str]) -> Any:
         before = self.names.get(kind)
         self.names[kind] = names
         for name in (before or set()) - names:
             self.held[kind].pop(name, None)
-            self._resource_versions[kind].pop(name, None)
+            self.resource_versions[kind].pop(name, None)
         if before is None:
             return self._first_request(kind)
         if self.dialect is Dialect.DELTA:
@@ -74,7 +74,7 @@ class Proxy:
             type_url=kind.type_url,
             resource_names=sorted(self.names[kind]),
             response_nonce=self._nonces.get(kind, ""),
-            version_info=self._versions.get(kind, ""),
+            version_info=self.versions.get(kind, ""),
         )
 
     def accept(self, encoded: bytes) -> None:
@@ -86,17 +86,24 @@ class Proxy:
         if self.dialect is Dialect.DELTA:
             for resource in response.resources:
                 held[resource.name] = unpack(resource.resource.SerializeToString())
-                self._resource_versions[kind][resource.name] = resource.version
+                self.resource_versions[kind][resource.name] = resource.version
             for name in response.removed_resources:
                 held.pop(name, None)
-                self._resource_versions[kind].pop(name, None)
+                self.resource_versions[kind].pop(name, None)
         else:
             content = [unpack(resource.SerializeToString()) for resource in response.resources]
             if kind.listed_whole:
                 held.clear()
             held.update({each[kind.name_field]: each for each in content})
-            self._versions[kind] = response.version_info
+            self.versions[kind] = response.version_info
         self.unanswered.append(response)
+
+    def refuse(self, encoded: bytes) -> Any:
+        """Keep what it has; the answer lacks only the reason."""
+        response: Any = (DELTA_RESPONSE if self.dialect is Dialect.DELTA else RESPONSE).FromString(encoded)
+        self.unanswered.append(response)
+        self._nonces[next(kind for kind in ResourceType if kind.type_url == response.type_url)] = response.nonce
+        return self.acknowledge()
 
     def acknowledge(self) -> Any:
         response = self.unanswered.pop(0)

@@ -31,6 +31,7 @@ ENDPOINT, SECRET, EXTENSION_CONFIG = ResourceType.ENDPOINT, ResourceType.SECRET,
 Resources = dict[ResourceType, dict[str, dict[str, Any]]]
 
 WITHIN_S = 15.0
+SOON_S = 0.2
 
 
 def listener(*, policy: bool = False, secret: str | None = None, route: str = "routes", **more: Any) -> dict[str, Any]:
