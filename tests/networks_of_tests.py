@@ -6,9 +6,9 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 
 from conformance.system.guard import Guard
-from conformance.system.networks import NAMED_NAMESPACES, Network
+from conformance.system.networks import Network
 
-__all__ = ["NAMED_NAMESPACES", "network"]
+__all__ = ["network"]
 
 
 @asynccontextmanager

@@ -24,9 +24,10 @@ from conformance.model.errors import EnvironmentFault
 from conformance.system.guard import Guard
 from conformance.system.namespaces import NetworkNamespace, system_program, why_unavailable
 
-__all__ = ["Host", "Network"]
+__all__ = ["NAMED_NAMESPACES", "Host", "Network"]
 
 NAMED_NAMESPACES = Path("/run/netns")
+"""Where iproute2 keeps the names of namespaces."""
 FIRST_ADDRESS = IPv4Address("10.99.0.1")
 PREFIX_LENGTH = 16
 INTERFACE = "eth0"

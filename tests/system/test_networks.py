@@ -8,14 +8,14 @@ from pathlib import Path
 
 import httpx
 import pytest
-from networks_of_tests import NAMED_NAMESPACES, network
+from networks_of_tests import network
 
 from conformance.model.errors import EnvironmentFault
 from conformance.system.calling import transport_from
 from conformance.system.deadlines import until
 from conformance.system.guard import Guard
 from conformance.system.namespaces import NetworkNamespace, connect_from, system_program
-from conformance.system.networks import Network
+from conformance.system.networks import NAMED_NAMESPACES, Network
 from conformance.system.processes import ChildProcess
 from conformance.system.survey import Answer, Listening, listening, survey
 
