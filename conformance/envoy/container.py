@@ -1,8 +1,8 @@
 """Security servers as containers: not root, without capabilities, on a read-only file system, on the host's network.
 
 The network is the host's because then listeners bind to 127.0.0.1 themselves and the rendered configuration is the
-same as for a process. What both sides share is mounted under the same path: the server's own folder, and the folder
-of the control plane's socket.
+same as for a process; or that of a pod, whose sidecar it then is. What both sides share is mounted under the same
+path: the server's own folder, and the folder of the control plane's socket.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from conformance.envoy.binary import VERSION_LINE, require_supported
 from conformance.envoy.image import ENVOY_IN_IMAGE, VERSION_LABEL
 from conformance.envoy.runtime import RuntimeKind, SecurityServer, SecurityServerSpec
 from conformance.model.errors import EnvironmentFault, UsageError
-from conformance.system.containers import Container, ContainerSpec
+from conformance.system.containers import HOST_NETWORK, Container, ContainerSpec, network_of
 from conformance.system.engine import ContainerImage
 from conformance.system.guard import Guard
 
@@ -84,7 +84,7 @@ class ContainerRuntime:
                 command=tuple(spec.arguments()),
                 user=f"{self._user}:{self._group}",
                 folders=tuple(shared),
-                host_network=True,
+                network=_network(spec),
                 confined=True,
             ),
             name=f"security server {spec.name}",
@@ -116,6 +116,18 @@ class ContainerRuntime:
                 where=str(path),
                 next_step="see that the folder exists on a local file system, or use --runtime process",
             ) from problem
+
+
+def _network(spec: SecurityServerSpec) -> str:
+    if spec.namespace is None:
+        return HOST_NETWORK
+    if spec.namespace.container is None:
+        raise EnvironmentFault(
+            f"security server {spec.name} cannot be a container there: an engine joins networks of containers only",
+            where=str(spec.namespace.file),
+            next_step="use --runtime process",
+        )
+    return network_of(spec.namespace.container)
 
 
 async def _ask_version(image: ContainerImage, guard: Guard) -> str:

@@ -55,6 +55,7 @@ class ProcessRuntime:
             guard=self._guard,
             environment=ENVIRONMENT,
             folder=spec.folder,
+            namespace=spec.namespace,
         )
         server = SecurityServer(spec, program)
         self._servers.append(server)

@@ -18,6 +18,7 @@ from conformance.envoy.admin import AdminClient
 from conformance.envoy.bootstrap import ApiType, MutualTlsAddress, bootstrap
 from conformance.model.errors import EnvironmentFault, SuiteFault
 from conformance.system.deadlines import until, while_running
+from conformance.system.namespaces import NetworkNamespace
 from conformance.system.scrub import scrubbed
 
 __all__ = ["Program", "Runtime", "RuntimeKind", "SecurityServer", "SecurityServerSpec"]
@@ -45,6 +46,8 @@ class SecurityServerSpec:
     """Worker threads. More than one makes traffic distribution a matter of luck."""
     metadata: Mapping[str, Any] = field(default_factory=dict)
     runtime_values: Mapping[str, Any] = field(default_factory=dict)
+    namespace: NetworkNamespace | None = None
+    """The network that it lives in: a host's, or a pod's that it is the sidecar of; the machine's own by default."""
 
     @property
     def admin_socket(self) -> Path:

@@ -9,33 +9,29 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
-from dataclasses import dataclass, field
-from functools import cache
-from itertools import cycle, islice
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from random import SystemRandom
 from typing import Protocol
 from urllib.parse import urlsplit
 
 from conformance.model.errors import DeadlineExceeded, EnvironmentFault, SubjectFault, UsageError
 from conformance.subjects.placeholders import substitute
+from conformance.subjects.ports import free_port
 from conformance.subjects.readiness import Attempt, attempt
-from conformance.system.containers import Container, ContainerSpec
+from conformance.system.containers import Container, ContainerSpec, network_of
 from conformance.system.deadlines import until, while_running
 from conformance.system.engine import find_image
 from conformance.system.guard import Guard
+from conformance.system.namespaces import NetworkNamespace
 from conformance.system.processes import ChildProcess
 
-__all__ = ["CommandSubject", "ImageSubject", "RunningSubject", "SubjectSpec", "UrlSubject", "start_subject"]
+__all__ = ["CommandSubject", "ImageSubject", "Place", "RunningSubject", "SubjectSpec", "UrlSubject", "start_subject"]
 
 LOOPBACK = "127.0.0.1"
+ANY_ADDRESS = "0.0.0.0"
+"""Inside of a container, whose port is published on loopback only."""
 LONGEST_ATTEMPT_S = 2.0
-FIRST_PORT = 16384
-MOST_PORTS_TRIED = 100
-GIVEN_AWAY = Path("/proc/sys/net/ipv4/ip_local_port_range")
-"""First and last number of the ports that the kernel chooses from by itself."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +47,10 @@ class UrlSubject:
 
 @dataclass(frozen=True)
 class CommandSubject:
-    """A building block that is started as a program. It listens on 127.0.0.1, on the port that `{port}` tells it."""
+    """A building block that is started as a program. It listens on 127.0.0.1, on the port that `{port}` tells it.
+
+    On a host of its own (`Place`) it listens on the address that `{host}` tells it.
+    """
 
     name: str
     command: tuple[str, ...]
@@ -70,11 +69,20 @@ class ImageSubject:
     name: str
     image: str
     port: int
-    """The port that it listens on inside of the container, on all of the container's interfaces."""
+    """The port that it listens on inside of the container, on all of its interfaces; in a pod on that of `{host}`."""
     command: tuple[str, ...] = ()
     """Replaces the image's own command if not empty."""
     environment: Mapping[str, str] = field(default_factory=dict)
     ready: str | None = None
+
+
+@dataclass(frozen=True)
+class Place:
+    """A network in which a subject is started, and the address there on which it listens: `{host}`."""
+
+    namespace: NetworkNamespace
+    address: str = LOOPBACK
+    """Loopback for whom nobody but its sidecar may reach; the host's address where a proxy comes from another host."""
 
 
 SubjectSpec = UrlSubject | CommandSubject | ImageSubject
@@ -95,11 +103,20 @@ class _Program(Protocol):
 class RunningSubject:
     """A building block that can be called, directly and without the mesh."""
 
-    def __init__(self, name: str, scheme: str, address: tuple[str, int], program: _Program | None) -> None:
+    def __init__(
+        self,
+        name: str,
+        scheme: str,
+        address: tuple[str, int],
+        program: _Program | None,
+        inside: NetworkNamespace | None = None,
+    ) -> None:
         self.name = name
         self.address = address
         host = f"[{address[0]}]" if ":" in address[0] else address[0]
         self.origin_url = f"{scheme}://{host}:{address[1]}"
+        self.inside = inside
+        """The network in which its address counts; None: the runner's own."""
         self._program = program
 
     @property
@@ -122,28 +139,41 @@ class RunningSubject:
 
 
 async def start_subject(
-    spec: SubjectSpec, *, values: Mapping[str, object], guard: Guard, ready_timeout: float
+    spec: SubjectSpec,
+    *,
+    values: Mapping[str, object],
+    guard: Guard,
+    ready_timeout: float,
+    place: Place | None = None,
 ) -> RunningSubject:
     """Start the subject, or find it, and wait until it is ready.
 
     Args:
         spec: what to start.
-        values: further placeholders beside `{port}`.
+        values: further placeholders beside `{port}` and `{host}`.
         guard: cleans up should the runner die.
         ready_timeout: seconds from the start until it answers.
+        place: where to start it; on the runner's own loopback by default.
 
     Raises:
-        UsageError: the description is wrong: an unknown placeholder, a malformed URL, a program that does not exist.
+        UsageError: the description is wrong: an unknown placeholder, a malformed URL, a program that does not exist, or
+            a place for what somebody else runs.
         SubjectFault: it exited, or was not ready in time; says what was seen last.
         EnvironmentFault: no container engine answers, or the image cannot be fetched or started.
 
     """
     if isinstance(spec, UrlSubject):
+        if place:
+            raise UsageError(
+                f"building block {spec.name} runs elsewhere and cannot be put on a host of the mesh",
+                where=spec.url,
+                next_step="give its `command:` or `image:` instead of `url:`, or choose another topology",
+            )
         subject = _at_url(spec)
     elif isinstance(spec, CommandSubject):
-        subject = await _from_command(spec, values, guard)
+        subject = await _from_command(spec, values, guard, place)
     else:
-        subject = await _from_image(spec, values, guard)
+        subject = await _from_image(spec, values, guard, place)
     try:
         await _until_ready(subject, spec.ready, ready_timeout)
     except BaseException:
@@ -178,9 +208,12 @@ def _bad_url(spec: UrlSubject, why: str) -> UsageError:
     )
 
 
-async def _from_command(spec: CommandSubject, values: Mapping[str, object], guard: Guard) -> RunningSubject:
-    port = _free_port()
-    known = {**values, "port": port}
+async def _from_command(
+    spec: CommandSubject, values: Mapping[str, object], guard: Guard, place: Place | None
+) -> RunningSubject:
+    host = place.address if place else LOOPBACK
+    port = free_port(host, place.namespace.tcp_socket if place else socket.socket)
+    known = {**values, "port": port, "host": host}
     command = substitute(spec.command, known)
     environment = {name: substitute([value], known)[0] for name, value in spec.environment.items()}
     try:
@@ -190,49 +223,36 @@ async def _from_command(spec: CommandSubject, values: Mapping[str, object], guar
             guard=guard,
             environment={**os.environ, **environment},
             folder=spec.folder,
+            namespace=place.namespace if place else None,
         )
     except EnvironmentFault as problem:
         raise UsageError(
             problem.what, where=problem.where, next_step=f"mend `command:` in the run file; {problem.next_step}"
         ) from problem
-    return RunningSubject(spec.name, "http", (LOOPBACK, port), program)
+    return RunningSubject(spec.name, "http", (host, port), program, place.namespace if place else None)
 
 
-async def _from_image(spec: ImageSubject, values: Mapping[str, object], guard: Guard) -> RunningSubject:
-    known = {**values, "port": spec.port}
+async def _from_image(
+    spec: ImageSubject, values: Mapping[str, object], guard: Guard, place: Place | None
+) -> RunningSubject:
+    known = {**values, "port": spec.port, "host": place.address if place else ANY_ADDRESS}
     command = tuple(substitute(spec.command, known))
     environment = {name: substitute([value], known)[0] for name, value in spec.environment.items()}
     await find_image(spec.image, pull=True)
-    container = await Container.start(
-        ContainerSpec(spec.image, command=command, environment=environment, port=spec.port),
-        name=f"building block {spec.name}",
-        guard=guard,
-    )
+    described = ContainerSpec(spec.image, command=command, environment=environment, port=spec.port)
+    if place:
+        if place.namespace.container is None:
+            raise EnvironmentFault(
+                f"building block {spec.name} cannot be a container there: an engine joins networks of containers only",
+                where=str(place.namespace.file),
+                next_step="use --runtime container, or give the building block by `command:`",
+            )
+        described = replace(described, port=None, network=network_of(place.namespace.container))
+    container = await Container.start(described, name=f"building block {spec.name}", guard=guard)
+    if place:
+        return RunningSubject(spec.name, "http", (place.address, spec.port), container, place.namespace)
     # Without a port it has ended already, and the wait for readiness tells how.
     return RunningSubject(spec.name, "http", (LOOPBACK, container.published_port() or 0), container)
-
-
-def _free_port() -> int:
-    """A port on which nobody listens yet, of those that the kernel gives only to who asks for their number.
-
-    From now until the program listens others are given many ports, for listeners of their own and for connections; this
-    one must not be among them.
-    """
-    for port in islice(_ports(), MOST_PORTS_TRIED):
-        with socket.socket() as probe, suppress(OSError):
-            probe.bind((LOOPBACK, port))
-            return int(probe.getsockname()[1])
-    raise EnvironmentFault("no free port was found at 127.0.0.1", next_step="see who listens there: `ss -ltn`")
-
-
-@cache
-def _ports() -> Iterator[int]:
-    """Numbers of ports in an order of this process's own, so that it gives none twice in a row."""
-    first_given_away = int(GIVEN_AWAY.read_text("ascii").split()[0])
-    numbers = list(range(FIRST_PORT, first_given_away))
-    SystemRandom().shuffle(numbers)
-    # Where the kernel gives all of them away, it shall choose.
-    return cycle(numbers or [0])
 
 
 async def _until_ready(subject: RunningSubject, path: str | None, timeout: float) -> None:
@@ -246,7 +266,9 @@ async def _until_ready(subject: RunningSubject, path: str | None, timeout: float
 
     async def ready() -> bool:
         nonlocal last
-        last = await attempt(subject.origin_url, *subject.address, path, min(timeout, LONGEST_ATTEMPT_S))
+        last = await attempt(
+            subject.origin_url, *subject.address, path, min(timeout, LONGEST_ATTEMPT_S), inside=subject.inside
+        )
         return last.ready
 
     def exited() -> SubjectFault:

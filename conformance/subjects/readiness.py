@@ -14,6 +14,9 @@ from dataclasses import dataclass
 
 import httpx
 
+from conformance.system.calling import transport_from
+from conformance.system.namespaces import NetworkNamespace, connect_from
+
 __all__ = ["Attempt", "attempt"]
 
 LONGEST_BODY = 1024 * 1024
@@ -29,7 +32,15 @@ class Attempt:
     """What was met, as the rest of a sentence that starts with "it"."""
 
 
-async def attempt(origin_url: str, host: str, port: int, path: str | None, timeout: float) -> Attempt:
+async def attempt(
+    origin_url: str,
+    host: str,
+    port: int,
+    path: str | None,
+    timeout: float,
+    *,
+    inside: NetworkNamespace | None = None,
+) -> Attempt:
     """Look once, for at most `timeout` seconds.
 
     Args:
@@ -38,20 +49,24 @@ async def attempt(origin_url: str, host: str, port: int, path: str | None, timeo
         port: likewise.
         path: what must be answered with a status below 500, or None to be content with any answer to `GET /`.
         timeout: seconds for everything.
+        inside: the network in which to look; the runner's own by default.
 
     """
-    refused = await _connect(host, port, timeout)
+    refused = await _connect(host, port, timeout, inside)
     if refused:
         return Attempt(False, refused)
     try:
         async with asyncio.timeout(timeout):
-            return await _ask(origin_url, path or "/", any_answer=path is None, timeout=timeout)
+            return await _ask(origin_url, path or "/", any_answer=path is None, timeout=timeout, inside=inside)
     except TimeoutError:
         return Attempt(False, f"accepts connections, but GET {path or '/'} had no complete answer within {timeout:g} s")
 
 
-async def _connect(host: str, port: int, timeout: float) -> str | None:
+async def _connect(host: str, port: int, timeout: float, inside: NetworkNamespace | None) -> str | None:
     try:
+        if inside:
+            (await connect_from(inside, host, port, timeout=timeout)).close()
+            return None
         async with asyncio.timeout(timeout):
             _, writer = await asyncio.open_connection(host, port)
     except TimeoutError:
@@ -62,9 +77,13 @@ async def _connect(host: str, port: int, timeout: float) -> str | None:
     return None
 
 
-async def _ask(origin_url: str, path: str, *, any_answer: bool, timeout: float) -> Attempt:
+async def _ask(
+    origin_url: str, path: str, *, any_answer: bool, timeout: float, inside: NetworkNamespace | None
+) -> Attempt:
+    roots = ssl.create_default_context()
+    transport = transport_from(inside, verify=roots) if inside else None
     # Inherited proxy settings would send a question about this machine to another one.
-    async with httpx.AsyncClient(trust_env=False, verify=ssl.create_default_context(), timeout=timeout) as client:
+    async with httpx.AsyncClient(trust_env=False, verify=roots, timeout=timeout, transport=transport) as client:
         try:
             async with client.stream("GET", origin_url + path) as response:
                 asked = f"answers GET {path} with {response.status_code}"

@@ -7,6 +7,7 @@ libraries are loaded when first needed.
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping
@@ -19,15 +20,20 @@ from typing import TYPE_CHECKING, Any
 from conformance.model.errors import EnvironmentFault
 from conformance.system.engine import engine_address
 from conformance.system.guard import Guard
+from conformance.system.namespaces import NetworkNamespace
 
 if TYPE_CHECKING:
     from docker.models.containers import Container as DockerObject
     from testcontainers.core.container import DockerContainer
 
-__all__ = ["Container", "ContainerSpec"]
+__all__ = ["HOST_NETWORK", "Container", "ContainerSpec", "network_of"]
 
 KEPT_LINES = 200
 LOOPBACK = "127.0.0.1"
+HOST_NETWORK = "host"
+"""The machine's own network."""
+BRIDGE_NETWORK = "bridge"
+"""The engine's default network, on which each container has an address of its own."""
 
 
 @dataclass(frozen=True)
@@ -45,9 +51,15 @@ class ContainerSpec:
     """Mounted writable, under the same absolute path as outside."""
     port: int | None = None
     """Published on a free port of 127.0.0.1, nowhere else."""
-    host_network: bool = False
+    network: str = BRIDGE_NETWORK
+    """An address of its own on the engine's bridge, `HOST_NETWORK`, or another container's (`network_of`)."""
     confined: bool = False
     """Read-only root file system, no capabilities, no way to gain privileges."""
+
+
+def network_of(container: str) -> str:
+    """For `ContainerSpec.network`: that of a running container, as in a pod."""
+    return f"container:{container}"
 
 
 class Container:
@@ -59,6 +71,7 @@ class Container:
         self._wrapped = wrapped
         self._docker: DockerObject = wrapped.get_wrapped_container()
         self._removed = False
+        self._network: int | None = None
         self._lines: deque[str] = deque(maxlen=KEPT_LINES)
         self._loop = asyncio.get_running_loop()
         self._code: asyncio.Future[int] = self._loop.create_future()
@@ -111,6 +124,31 @@ class Container:
         """Whether the container still runs."""
         return not self.exited.done()
 
+    @property
+    def address(self) -> str:
+        """Its address on the engine's bridge; empty on other networks."""
+        networks: Mapping[str, Any] = self._docker.attrs["NetworkSettings"]["Networks"]
+        return str(networks.get(BRIDGE_NETWORK, {}).get("IPAddress", ""))
+
+    def namespace(self) -> NetworkNamespace:
+        """The network that it lives in, for calls and programs from inside. Only root may enter it.
+
+        Raises:
+            EnvironmentFault: the container has ended.
+
+        """
+        if self._network is None:
+            try:
+                # Held open: the number of a process that has ended may soon be another one's.
+                self._network = os.open(f"/proc/{self.pid}/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+            except OSError as problem:
+                raise EnvironmentFault(
+                    f"the network of {self.name} cannot be opened: {problem.strerror}",
+                    next_step="run as root; if you do, see why the container has ended",
+                    detail=self.tail(),
+                ) from problem
+        return NetworkNamespace(Path(f"/proc/{os.getpid()}/fd/{self._network}"), container=self.id)
+
     def published_port(self) -> int | None:
         """The port of 127.0.0.1 behind which `ContainerSpec.port` is found; None if the container ended at once."""
         bindings = [
@@ -136,6 +174,8 @@ class Container:
         code = await asyncio.shield(self.exited)
         if not self._removed:
             self._removed = True
+            if self._network is not None:
+                os.close(self._network)
             await asyncio.to_thread(_remove, self._wrapped)
             self._release()
         return code
@@ -210,7 +250,7 @@ def _start(spec: ContainerSpec, name: str, label: str) -> DockerContainer:
 def _options(spec: ContainerSpec, label: str) -> dict[str, Any]:
     key, _, value = label.partition("=")
     # Always named: testcontainers would otherwise look for a network by itself.
-    options: dict[str, Any] = {"labels": {key: value}, "network": "host" if spec.host_network else "bridge"}
+    options: dict[str, Any] = {"labels": {key: value}, "network": spec.network}
     if spec.entrypoint:
         options["entrypoint"] = list(spec.entrypoint)
     if spec.user is not None:

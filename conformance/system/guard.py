@@ -1,10 +1,11 @@
 """Nothing outlives the run, not even when the runner is killed with SIGKILL.
 
 A guard is one small helper process in a session of its own. The runner tells it, line by line, what it has made:
-process groups, private folders, labels of containers. When the pipe between them closes, the guard ends and deletes
-whatever is left. A parent-death signal would reach direct children only; grandchildren, containers and key material
-need someone who stays behind. Every program of a run also has a marker in its environment: by that the guard finds
-those that were being started when the runner died, and those that have left their group.
+process groups, private folders, labels of containers, names of network namespaces. When the pipe between them closes,
+the guard ends and deletes whatever is left. A parent-death signal would reach direct children only; grandchildren,
+containers and key material need someone who stays behind. Every program of a run also has a marker in its environment:
+by that the guard finds those that were being started when the runner died, and those that have left their group. Those
+in a network namespace are found by that, whatever else they have left behind.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from uuid import uuid4
 
 __all__ = ["Guard"]
 
-Kind = Literal["group", "folder", "containers"]
+Kind = Literal["group", "folder", "containers", "namespaces"]
 MARKER = "MESHMARK_RUN"
 
 
@@ -29,15 +30,16 @@ class Guard:
     """The runner's side: say what exists (`protect`) and what is gone again (`release`)."""
 
     def __init__(self) -> None:
-        run = uuid4().hex[:12]
-        self.label = f"meshmark.run={run}"
+        self.run = uuid4().hex[:12]
+        """Part of the name of everything of this run that has one."""
+        self.label = f"meshmark.run={self.run}"
         """The label `key=value` of every container of this run."""
-        self.marker: Mapping[str, str] = {MARKER: run}
+        self.marker: Mapping[str, str] = {MARKER: self.run}
         """The variable that must be in the environment of every program of this run."""
         # The containers of a run share one label: it is released with the last of them.
         self._counts: Counter[tuple[Kind, str]] = Counter()
         self._process = subprocess.Popen(
-            [sys.executable, str(Path(__file__).with_name("guard_process.py")), f"{MARKER}={run}"],
+            [sys.executable, str(Path(__file__).with_name("guard_process.py")), f"{MARKER}={self.run}"],
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -57,7 +59,11 @@ class Guard:
         return self._process.pid
 
     def protect(self, kind: Kind, what: str | int | Path) -> None:
-        """Clean this up should the runner die: a process group id, a folder, containers (`label engine-address`)."""
+        """Clean this up should the runner die.
+
+        A process group id, a folder, containers (`label engine-address`), network namespaces with all that runs in them
+        (`prefix-of-their-names path-of-ip`).
+        """
         self._counts[kind, str(what)] += 1
         if self._counts[kind, str(what)] == 1:
             self._say("protect", kind, what)

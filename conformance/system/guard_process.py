@@ -5,14 +5,18 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import subprocess
 import sys
 import time
+from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 LAST_BREATH_S = 1.0
 SWEEPS = 50
 BETWEEN_SWEEPS_S = 0.02
+NAMED_NAMESPACES = Path("/run/netns")
 
 
 def _end_group(group: str) -> None:
@@ -34,19 +38,34 @@ def _remove_containers(label_and_engine: str) -> None:
             container.remove(force=True, v=True)
 
 
-def _end_marked(marker: bytes) -> None:
-    """End every process that has `marker` in its environment, and those that it starts meanwhile."""
+def _remove_namespaces(prefix_and_program: str) -> None:
+    prefix, program = prefix_and_program.split(" ", 1)
+    for file in NAMED_NAMESPACES.glob(f"{prefix}*"):
+        # Also of programs that have washed the marker off: nobody leaves a network so easily.
+        _end_all(partial(_is_in, file.stat()))
+        subprocess.run([program, "netns", "delete", file.name], check=True, capture_output=True)
+
+
+def _end_all(wanted: Callable[[int], bool]) -> None:
+    """End every such process, and those that it starts meanwhile."""
     for _ in range(SWEEPS):
-        marked = [pid for pid in map(int, filter(str.isdecimal, os.listdir("/proc"))) if _has(pid, marker)]  # noqa: PTH208
-        if not marked:
+        found = [pid for pid in map(int, filter(str.isdecimal, os.listdir("/proc"))) if wanted(pid)]  # noqa: PTH208
+        if not found:
             return
-        for pid in marked:
+        for pid in found:
             with suppress(ProcessLookupError, PermissionError):
                 os.kill(pid, signal.SIGKILL)
         time.sleep(BETWEEN_SWEEPS_S)
 
 
-def _has(pid: int, marker: bytes) -> bool:
+def _is_in(namespace: os.stat_result, pid: int) -> bool:
+    try:
+        return os.path.samestat(Path(f"/proc/{pid}/ns/net").stat(), namespace)
+    except OSError:
+        return False
+
+
+def _has(marker: bytes, pid: int) -> bool:
     try:
         return marker in Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
     except OSError:
@@ -54,12 +73,17 @@ def _has(pid: int, marker: bytes) -> bool:
         return False
 
 
-CLEAN_UP = {"group": _end_group, "containers": _remove_containers, "folder": _delete_folder}
+CLEAN_UP = {
+    "group": _end_group,
+    "containers": _remove_containers,
+    "namespaces": _remove_namespaces,
+    "folder": _delete_folder,
+}
 
 
 def _clean_up(left: dict[str, set[str]], marker: bytes) -> None:
     """Processes first, folders last."""
-    _end_marked(marker)
+    _end_all(partial(_has, marker))
     for kind, clean_up in CLEAN_UP.items():
         for what in left[kind]:
             try:

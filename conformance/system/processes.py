@@ -12,6 +12,7 @@ from pathlib import Path
 
 from conformance.model.errors import EnvironmentFault
 from conformance.system.guard import Guard
+from conformance.system.namespaces import NetworkNamespace
 
 __all__ = ["ChildProcess"]
 
@@ -41,6 +42,7 @@ class ChildProcess:
         guard: Guard,
         environment: Mapping[str, str] | None = None,
         folder: Path | None = None,
+        namespace: NetworkNamespace | None = None,
     ) -> ChildProcess:
         """Start `arguments` (no shell) with standard input closed and both outputs captured.
 
@@ -50,6 +52,8 @@ class ChildProcess:
             guard: ends the process group should this runner die.
             environment: the complete environment; the runner's own by default.
             folder: working directory.
+            namespace: the network that it lives in; the runner's own by default. There, a program that does not exist
+                shows only in the exit code 127 and in its output.
 
         Raises:
             EnvironmentFault: the program does not exist or cannot be executed.
@@ -60,7 +64,7 @@ class ChildProcess:
         output, write_end = os.pipe()
         try:
             process = await asyncio.create_subprocess_exec(
-                *arguments,
+                *(namespace.command(arguments) if namespace else arguments),
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=write_end,
                 stderr=write_end,

@@ -9,9 +9,10 @@ import sys
 from security_server_parts import SelfSufficientSpec
 
 from conformance.envoy.choose import choose_runtime
-from conformance.subjects.building_block import CommandSubject, start_subject
+from conformance.subjects.building_block import CommandSubject, Place, start_subject
 from conformance.system.folders import PrivateFolder
 from conformance.system.guard import Guard
+from conformance.system.networks import Network
 
 # A building block that has a child of its own, as many have.
 BUILDING_BLOCK = """
@@ -31,11 +32,18 @@ async def main(kind: str) -> None:
     folder = PrivateFolder(guard)
     xds = folder.path / "xds" / "ads.sock"
     xds.parent.mkdir()
-    chosen = await choose_runtime(kind, None, guard)
-    say(guard=guard.pid, label=guard.label, folder=str(folder.path))
+    chosen = await choose_runtime("process" if kind == "namespaces" else kind, None, guard)
+    say(guard=guard.pid, run=guard.run, label=guard.label, folder=str(folder.path))
+    inside = (await Network.create(["pod"], guard=guard))["pod"].namespace if kind == "namespaces" else None
     command = (sys.executable, "-c", BUILDING_BLOCK, "{port}", str(folder.path))
-    await start_subject(CommandSubject("subject", command), values={}, guard=guard, ready_timeout=20)
-    specs = [SelfSufficientSpec(name, folder.path / name, xds) for name in ("one", "two")]
+    await start_subject(
+        CommandSubject("subject", command),
+        values={},
+        guard=guard,
+        ready_timeout=20,
+        place=Place(inside) if inside else None,
+    )
+    specs = [SelfSufficientSpec(name, folder.path / name, xds, namespace=inside) for name in ("one", "two")]
     servers = await asyncio.gather(*(chosen.runtime.start(spec, 20) for spec in specs))
     say(pids=[server.pid for server in servers])
     await asyncio.Event().wait()

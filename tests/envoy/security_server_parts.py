@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from conformance.envoy.runtime import SecurityServerSpec
+from conformance.pki import Credential
 
 HTTP = "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager"
 ROUTER = "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router"
@@ -42,3 +43,50 @@ def listener(port: int, access_log: Path) -> dict[str, Any]:
         "enable_reuse_port": False,
         "filter_chains": [{"filters": [{"name": "http", "typed_config": manager}]}],
     }
+
+
+@dataclass(frozen=True)
+class GuardingSpec(SecurityServerSpec):
+    """A real security server that needs no control plane: `inbound` lets known callers through to an application."""
+
+    address: str = "127.0.0.1"
+    credential: Credential | None = None
+    trust: bytes = b""
+    application: tuple[str, int] = ("127.0.0.1", 0)
+
+    def lay_out(self) -> None:
+        super().lay_out()
+        rendered = json.loads(self.bootstrap_file.read_text())
+        del rendered["dynamic_resources"]
+        host, port = self.application
+        endpoint = {"endpoint": {"address": {"socket_address": {"address": host, "port_value": port}}}}
+        load_assignment = {"cluster_name": "application", "endpoints": [{"lb_endpoints": [endpoint]}]}
+        rendered["static_resources"] = {
+            "listeners": [self._listener()],
+            "clusters": [{"name": "application", "connect_timeout": "1s", "load_assignment": load_assignment}],
+        }
+        self.bootstrap_file.write_text(json.dumps(rendered))
+
+    def _listener(self) -> dict[str, Any]:
+        found = listener(0, self.access_log)
+        found["address"]["socket_address"]["address"] = self.address
+        [chain] = found["filter_chains"]
+        [manager] = [each["typed_config"] for each in chain["filters"]]
+        route = {"match": {"prefix": "/"}, "route": {"cluster": "application"}}
+        manager["route_config"]["virtual_hosts"][0]["routes"] = [route]
+        certificate = {
+            "certificate_chain": {"inline_string": self.credential.certificate_chain_pem.decode()},
+            "private_key": {"inline_string": self.credential.private_key_pem.decode()},
+        }
+        chain["transport_socket"] = {
+            "name": "tls",
+            "typed_config": {
+                "@type": "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext",
+                "require_client_certificate": True,
+                "common_tls_context": {
+                    "tls_certificates": [certificate],
+                    "validation_context": {"trusted_ca": {"inline_string": self.trust.decode()}},
+                },
+            },
+        }
+        return found

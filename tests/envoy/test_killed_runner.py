@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from conformance.system.deadlines import until
+from conformance.system.networks import NAMED_NAMESPACES
 
 RUNNER = Path(__file__).with_name("runner_to_be_killed.py")
 CHECKOUT = RUNNER.parent.parent.parent
@@ -43,8 +44,10 @@ def mentioning(text: str) -> list[str]:
     return found
 
 
-@pytest.fixture(params=["process", "container"])
+@pytest.fixture(params=["process", "namespaces", "container"])
 def kind(request) -> str:
+    if request.param == "namespaces":
+        request.getfixturevalue("network_namespaces")
     if request.param == "container":
         request.getfixturevalue("image")
     return request.param
@@ -66,6 +69,7 @@ def left_of(made: dict[str, Any], engine: Any | None) -> list[str]:
     pids = (made["guard"], *made.get("pids", ()))
     return [
         *mentioning(made["folder"]),
+        *map(str, NAMED_NAMESPACES.glob(f"*{made['run']}*")),
         *(f"container {container.id}" for container in containers),
         *(f"process {pid}" for pid in pids if lives(pid)),
         *([made["folder"]] if Path(made["folder"]).exists() else []),

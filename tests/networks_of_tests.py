@@ -1,0 +1,22 @@
+"""Networks that are gone after a test."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+
+from conformance.system.guard import Guard
+from conformance.system.networks import Network
+
+__all__ = ["network"]
+
+
+@asynccontextmanager
+async def network(
+    guard: Guard, *hosts: str, neighbours: Mapping[str, Sequence[str]] | None = None
+) -> AsyncIterator[Network]:
+    made = await Network.create(hosts, guard=guard, neighbours=neighbours)
+    try:
+        yield made
+    finally:
+        await made.remove()
