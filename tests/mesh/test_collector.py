@@ -29,6 +29,7 @@ from conformance.system.guard import Guard
 HTTP = "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager"
 ROUTER = "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router"
 TRACER = "type.googleapis.com/envoy.config.trace.v3.OpenTelemetryConfig"
+SAMPLERS = "type.googleapis.com/envoy.extensions.tracers.opentelemetry.samplers.v3"
 REQUEST = "opentelemetry.proto.collector.trace.v1.ExportTraceServiceRequest"
 PROTOBUF = {"content-type": "application/x-protobuf"}
 CALLER_SPAN = "00f067aa0ba902b7"
@@ -196,10 +197,18 @@ class TracedSpec(SecurityServerSpec):
         }
         self.bootstrap_file.write_text(json.dumps(rendered))
 
+    def _share(self) -> dict[str, Any]:
+        return {"numerator": round(self.sampled_percent * 10_000), "denominator": "MILLION"}
+
     def _listener(self) -> dict[str, Any]:
         uri = f"http://127.0.0.1:{self.collector.port}{TRACES_PATH}"
+        # The share counts for calls that bring no decision; `random_sampling` would overrule those that do.
+        share = {"@type": f"{SAMPLERS}.TraceIdRatioBasedSamplerConfig", "sampling_percentage": self._share()}
+        root = {"name": "envoy.tracers.opentelemetry.samplers.trace_id_ratio_based", "typed_config": share}
+        parent_based = {"@type": f"{SAMPLERS}.ParentBasedSamplerConfig", "wrapped_sampler": root}
         tracer = {
             "@type": TRACER,
+            "sampler": {"name": "envoy.tracers.opentelemetry.samplers.parent_based", "typed_config": parent_based},
             "service_name": self.name,
             "http_service": {"http_uri": {"uri": uri, "cluster": "collector", "timeout": "1s"}},
         }
@@ -208,7 +217,6 @@ class TracedSpec(SecurityServerSpec):
             "stat_prefix": "inbound",
             "tracing": {
                 "provider": {"name": "envoy.tracers.opentelemetry", "typed_config": tracer},
-                "random_sampling": {"value": self.sampled_percent},
             },
             "route_config": {
                 "name": "routes",
@@ -307,6 +315,16 @@ async def test_a_caller_without_trace_gets_one_of_its_own(collector, start, witn
     _, trace, _, _ = witness.arrivals[0].header("traceparent").split("-")
     spans = await collector.spans_of(trace, lambda spans: len(spans) == 2, what="a span of each", timeout=20)
     assert chain(spans).whole
+
+
+async def test_a_share_of_nothing_traces_no_call_that_brings_no_decision(collector, start, witness):
+    endpoint = (await witness.open_endpoint("application")).endpoint
+    first = await start("caller", await start("provider", endpoint, sampled_percent=0.0), sampled_percent=0.0)
+    trace = new_trace()
+    assert await call(first) == 200
+    assert await call(first, trace=trace) == 200
+    await collector.spans_of(trace, lambda spans: len(spans) == 2, what="a span of each", timeout=20)
+    assert collector.trace_ids() == (trace,)
 
 
 async def test_a_failed_call_has_the_status_error(collector, start, witness):
