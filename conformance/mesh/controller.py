@@ -8,19 +8,18 @@ is committed meanwhile is taken when they are back.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 
-from conformance.controlplane.server import ControlPlane, Rejected
+from conformance.controlplane.outcomes import Outcome, OutcomeState
+from conformance.controlplane.server import ControlPlane
 from conformance.controlplane.snapshot import AppliedVersion
 from conformance.mesh.configuration import Configuration, Difference
 from conformance.model.errors import DeadlineExceeded
-from conformance.model.verdict import now
+from conformance.model.verdict import moment, now
 from conformance.policy.store import ProxyReport, ProxyState, Store
 
 __all__ = ["Controller"]
-
-PATIENCE_S = 3600.0
-"""A proxy that says nothing is asked again after so long; until then its version is pending."""
 
 
 class Controller:
@@ -33,27 +32,27 @@ class Controller:
         self._store = store
         self._configuration = configuration
         self._control_plane = control_plane
-        self._following: asyncio.Task[None] | None = None
-        self._watching: dict[asyncio.Task[None], int] = {}
-        self._open: dict[tuple[int, str], AppliedVersion] = {}
+        self._tasks: list[asyncio.Task[None]] = []
         self._news = asyncio.Event()
+        self._versions: dict[tuple[str, int], int] = {}
+        """For each security server, and number of what was set for it, the version of the store that it is from."""
+        self._pending: dict[int, set[str]] = {}
 
     async def start(self) -> None:
         """Take everything that the store holds by now, then follow it."""
         newest = await self._store.version()
-        for version, server in self._open:
-            self._watch(version, server)
-        self._following = asyncio.create_task(self._follow(), name=f"{self.name} follows the store")
-        await self._until_taken(newest)
+        self._tasks = [
+            asyncio.create_task(self._follow(), name=f"{self.name} follows the store"),
+            asyncio.create_task(self._listen(), name=f"{self.name} listens to security servers"),
+        ]
+        await self._until(lambda: self.taken >= newest)
 
     async def stop(self) -> None:
         """Follow no longer, and report no longer."""
-        tasks = [*self._watching, *([self._following] if self._following else [])]
-        for task in tasks:
+        for task in self._tasks:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        self._following = None
-        self._watching.clear()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._tasks.clear()
 
     async def has_taken(self, version: int, *, timeout: float) -> None:
         """Wait until a version of the store has been made into configuration and handed to the control plane.
@@ -65,7 +64,7 @@ class Controller:
         """
         try:
             async with asyncio.timeout(timeout):
-                await self._until_taken(version)
+                await self._until(lambda: self.taken >= version)
         except TimeoutError:
             raise DeadlineExceeded(
                 f"{self.name} has not taken version {version} of the policies within {timeout:g} s",
@@ -75,9 +74,9 @@ class Controller:
 
     async def answered(self, version: int, *, timeout: float) -> None:
         """Wait until every security server that a version concerns has said yes or no, or the time is over."""
-        tasks = {task for task, watched in self._watching.items() if watched == version}
-        if tasks:
-            await asyncio.wait(tasks, timeout=timeout)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(timeout):
+                await self._until(lambda: not self._pending.get(version))
 
     def push(self, differences: Mapping[str, Difference]) -> dict[str, AppliedVersion]:
         """Tell the control plane; gives the version that each security server concerned has to acknowledge."""
@@ -86,48 +85,55 @@ class Controller:
             for server, difference in differences.items()
         }
 
-    async def _until_taken(self, version: int) -> None:
-        following = self._following
-        while self.taken < version:
-            if following is None or following.done():
-                if following is not None and not following.cancelled():
-                    following.result()
+    async def _until(self, reached: Callable[[], bool]) -> None:
+        while not reached():
+            ended = next((task for task in self._tasks if task.done()), None)
+            if ended is not None:
+                ended.result()
+            if not self._tasks:
                 raise DeadlineExceeded(f"{self.name} does not follow the store", next_step="start it again")
             news = asyncio.ensure_future(self._news.wait())
-            await asyncio.wait({following, news}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({*self._tasks, news}, return_when=asyncio.FIRST_COMPLETED)
             news.cancel()
 
     async def _follow(self) -> None:
         async for change in self._store.changes(self.taken):
             versions = self.push(self._configuration.take(change))
-            await self._store.report([self._report(change.version, server) for server in versions])
-            self.taken = change.version
-            self._news.set()
-            self._news = asyncio.Event()
             for server, applied in versions.items():
-                self._open[change.version, server] = applied
-                self._watch(change.version, server)
+                self._versions[server, applied.number] = change.version
+            self._pending[change.version] = set(versions)
+            since = now()
+            await self._store.report(
+                [self._report(change.version, server, ProxyState.PENDING, since) for server in versions]
+            )
+            self.taken = change.version
+            self._tell()
 
-    def _watch(self, version: int, server: str) -> None:
-        watching = asyncio.create_task(self._until_answered(version, server))
-        self._watching[watching] = version
-        watching.add_done_callback(self._watching.pop)
+    async def _listen(self) -> None:
+        with self._control_plane.outcomes() as outcomes:
+            async for outcome in outcomes:
+                reports = list(self._reports(outcome))
+                await self._store.report(reports)
+                for report in reports:
+                    self._pending.get(report.version, set()).discard(report.proxy)
+                self._tell()
 
-    async def _until_answered(self, version: int, server: str) -> None:
-        try:
-            await self._control_plane.acknowledged(server, self._open[version, server], PATIENCE_S)
-        except Rejected as refusal:
-            report = self._report(version, server, ProxyState.REJECTED, str(refusal))
-        except DeadlineExceeded:
-            return
-        else:
-            report = self._report(version, server, ProxyState.APPLIED)
-        self._open.pop((version, server), None)
-        await self._store.report([report])
+    def _reports(self, outcome: Outcome) -> Iterator[ProxyReport]:
+        since = moment(outcome.at)
+        for number in outcome.numbers:
+            if version := self._versions.get((outcome.node_id, number)):
+                if outcome.state is OutcomeState.APPLIED:
+                    del self._versions[outcome.node_id, number]
+                    yield self._report(version, outcome.node_id, ProxyState.APPLIED, since)
+                else:
+                    reason = f"{outcome.type}: {outcome.rejection.detail if outcome.rejection else ''}"
+                    yield self._report(version, outcome.node_id, ProxyState.REJECTED, since, reason)
+
+    def _tell(self) -> None:
+        self._news.set()
+        self._news = asyncio.Event()
 
     def _report(
-        self, version: int, server: str, state: ProxyState = ProxyState.PENDING, reason: str = ""
+        self, version: int, server: str, state: ProxyState, since: str, reason: str = ""
     ) -> ProxyReport:
-        return ProxyReport(
-            version=version, proxy=server, state=state, since=now(), reason=reason, control_plane=self.name
-        )
+        return ProxyReport(version, server, state, since=since, reason=reason, control_plane=self.name)

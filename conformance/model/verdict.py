@@ -24,6 +24,7 @@ __all__ = [
     "Verdict",
     "exit_code_of",
     "judge_outcome",
+    "moment",
     "now",
     "totals_of",
 ]
@@ -31,7 +32,16 @@ __all__ = [
 
 def now() -> str:
     """The present, as RFC 3339 in UTC with milliseconds."""
-    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return _written(datetime.now(UTC))
+
+
+def moment(seconds: float) -> str:
+    """A moment in seconds since the epoch, in the same form as `now`."""
+    return _written(datetime.fromtimestamp(seconds, UTC))
+
+
+def _written(at: datetime) -> str:
+    return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 class Verdict(StrEnum):
