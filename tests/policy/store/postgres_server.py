@@ -36,7 +36,9 @@ class PostgresServer:
         self._process: subprocess.Popen[bytes] | None = None
         self.folder = Path(tempfile.mkdtemp(prefix="mm-pg-"))
         # initdb refuses root, who may take on any user.
-        self._user: dict[str, Any] = {"user": "nobody", "group": "nogroup", "extra_groups": []} if not os.getuid() else {}
+        self._user: dict[str, Any] = (
+            {"user": "nobody", "group": "nogroup", "extra_groups": []} if not os.getuid() else {}
+        )
         if self._user:
             shutil.chown(self.folder, "nobody", "nogroup")
         with socket.socket() as probe:

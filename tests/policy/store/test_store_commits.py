@@ -73,7 +73,13 @@ async def test_documents_can_be_read_as_of_every_version(store: KeptStore) -> No
     await commit(store, delete("deaths"))
     await commit(store, put("deaths", 4), put("births", 4))
     seen = [await values(store, version) for version in range(5)]
-    assert seen == [{}, {"births": 1, "deaths": 1}, {"births": 2, "deaths": 1}, {"births": 2}, {"births": 4, "deaths": 4}]
+    assert seen == [
+        {},
+        {"births": 1, "deaths": 1},
+        {"births": 2, "deaths": 1},
+        {"births": 2},
+        {"births": 4, "deaths": 4},
+    ]
     assert await store.document(service("deaths"), 2) == Stored({"value": 1}, 1)
     assert await store.document(service("deaths"), 3) is None
     assert await store.document(service("deaths"), 0) is None
