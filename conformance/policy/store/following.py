@@ -9,10 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 from collections.abc import AsyncGenerator, Callable, Collection, Mapping, Sequence
 
-from conformance.model.errors import EnvironmentFault
 from conformance.model.policies import Kind, Policy, PolicyChange, PolicyKey
 from conformance.policy.store import Stored
 from conformance.policy.store.database import Database, Session
@@ -61,10 +59,6 @@ class Followers:
         """Something may have happened."""
         for news in self._news:
             news.set()
-
-    def interrupted(self, fault: EnvironmentFault) -> None:
-        """The store cannot be read; followers wait until it can."""
-        logging.getLogger(__name__).warning("policies cannot be followed at the moment: %s", fault)
 
     async def close(self) -> None:
         """Followers end."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -110,13 +111,17 @@ class KeptStore:
     async def changes(self, after: int) -> AsyncIterator[PolicyChange]:
         """Everything since version `after` as one change, then each further one as it happens, without end."""
         known: Snapshot | None = None
+        interrupted = False
         async with contextlib.aclosing(self._followers.occasions()) as occasions:
             async for _ in occasions:
                 try:
                     news = await self._read(partial(self._news, known=known, after=after))
                 except EnvironmentFault as fault:
-                    self._followers.interrupted(fault)
+                    if not interrupted:
+                        logging.getLogger(__name__).warning("policies cannot be followed at the moment: %s", fault)
+                    interrupted = True
                     continue
+                interrupted = False
                 if news is not None:
                     known, change = news
                     yield change
@@ -198,7 +203,8 @@ class KeptStore:
         return EMPTY.at(version, session)
 
     def _check_version(self, session: Session, version: int) -> None:
-        if not 0 <= version <= (last := newest(session)):
+        last = newest(session)
+        if not 0 <= version <= last:
             raise UsageError(
                 f"there is no version {version}; the newest is {last}",
                 where=self._database.where,

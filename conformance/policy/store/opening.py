@@ -33,8 +33,15 @@ async def open_store(url: str, read_policies: PolicyReader) -> KeptStore:
 def _database(url: str) -> Database:
     scheme = urlsplit(url).scheme
     if scheme in {"postgresql", "postgres"}:
-        from conformance.policy.store.postgres import PostgresDatabase  # noqa: PLC0415  # an extra, and slow to import
-
+        try:
+            from conformance.policy.store.postgres import PostgresDatabase  # noqa: PLC0415 -- an extra, and slow to import
+        except ImportError as error:
+            raise UsageError(
+                "policies in PostgreSQL need a package that is not installed",
+                where="postgresql://...",
+                detail=str(error),
+                next_step="pip install 'meshmark[postgres]'",
+            ) from error
         return PostgresDatabase(url)
     path = url.removeprefix("sqlite:")
     if not path or (scheme not in {"", "sqlite"}):
@@ -44,6 +51,6 @@ def _database(url: str) -> Database:
             where=f"{scheme}:..." if scheme else repr(url),
             next_step="name a file (a path, or sqlite:PATH), or a database (postgresql://USER@HOST/NAME)",
         )
-    from conformance.policy.store.sqlite import SqliteDatabase  # noqa: PLC0415  # not needed beside PostgreSQL
+    from conformance.policy.store.sqlite import SqliteDatabase  # noqa: PLC0415 -- not needed beside PostgreSQL
 
     return SqliteDatabase(Path(path).absolute())
