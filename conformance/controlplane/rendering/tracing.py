@@ -20,7 +20,8 @@ EXPORT_TIMEOUT = "1s"
 def correlation_filter() -> Resource:
     """Makes the correlation id if there is none, and gives it back in the answer, also if the call is refused.
 
-    It is made from the request id, which Envoy makes before any filter runs and keeps if the caller has one.
+    It is made from the request id, which Envoy makes before any filter runs and keeps if the caller has one. What a
+    building block answers under this name stays: it may have had reasons not to trust its caller's.
     """
     asked = {"key": CORRELATION_ID, "value": "%REQ(X-REQUEST-ID)%"}
     answered = {"key": CORRELATION_ID, "value": "%REQ(X-CORRELATION-ID?X-REQUEST-ID)%"}
@@ -30,7 +31,7 @@ def correlation_filter() -> Resource:
             "@type": f"{TYPE}extensions.filters.http.header_mutation.v3.HeaderMutation",
             "mutations": {
                 "request_mutations": [{"append": {"header": asked, "append_action": "ADD_IF_ABSENT"}}],
-                "response_mutations": [{"append": {"header": answered, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}}],
+                "response_mutations": [{"append": {"header": answered, "append_action": "ADD_IF_ABSENT"}}],
             },
         },
     }

@@ -88,6 +88,8 @@ seed(
     modifier=on_limits(endless_requests),
     caught_by={"BREAK-001": "request-limit-ignored", "BREAK-002": undecided("witness-not-full")},
 )
+
+
 def keep_headers_back(_: str, resources: Resources) -> None:
     """The router, which is the last filter, marks nothing."""
     http = resources[ResourceType.LISTENER]["inbound"]["filter_chains"][0]["filters"][0]["typed_config"]

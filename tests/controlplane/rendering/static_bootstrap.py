@@ -11,7 +11,6 @@ from typing import Any
 from conformance.controlplane.rendering import Rendered
 from conformance.controlplane.resources import ResourceType
 
-
 NOTHING = {
     "name": "nothing",
     "key": {"fragments": [{"string_key": "nothing"}]},
