@@ -89,6 +89,7 @@ EXTENSIONS = (
     "envoy/extensions/matching/common_inputs/network/v3/network_inputs",
     "envoy/extensions/matching/common_inputs/ssl/v3/ssl_inputs",
     "envoy/extensions/path/match/uri_template/v3/uri_template_match",
+    "envoy/extensions/rate_limit_descriptors/expr/v3/expr",
     "envoy/extensions/rbac/audit_loggers/stream/v3/stream",
     "envoy/extensions/request_id/uuid/v3/uuid",
     "envoy/extensions/retry/host/omit_host_metadata/v3/omit_host_metadata_config",

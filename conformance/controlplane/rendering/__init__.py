@@ -4,11 +4,19 @@ form.
 
 from conformance.controlplane.rendering.security_server import (
     Rendered,
+    render_border,
     render_foundation,
     render_inbound,
     render_outbound,
+    render_xroad,
 )
-from conformance.controlplane.rendering.view import Identity, ListenAddress, OutboundService, SecurityServerView
+from conformance.controlplane.rendering.view import (
+    Identity,
+    ListenAddress,
+    OutboundService,
+    SecurityServerView,
+    Surroundings,
+)
 
 __all__ = [
     "Identity",
@@ -16,7 +24,10 @@ __all__ = [
     "OutboundService",
     "Rendered",
     "SecurityServerView",
+    "Surroundings",
+    "render_border",
     "render_foundation",
     "render_inbound",
     "render_outbound",
+    "render_xroad",
 ]

@@ -1,16 +1,37 @@
-"""Upstreams: the building block behind a security server, and the peers in front of others."""
+"""Upstreams: the building block behind a security server, and the peers in front of others.
+
+A building block is one cluster for each group of its endpoints: `application-{service}` serves everything that no split
+sends elsewhere, `application-{service}--{group}` a share. Each has the limits of the circuit breaker for itself.
+"""
 
 from __future__ import annotations
 
+from typing import Final
+
+from conformance.controlplane.rendering.tls import ADS, https, peer_tls
 from conformance.controlplane.rendering.view import OutboundService, Resource
-from conformance.model.policy import Endpoint, OutlierDetection, ServicePolicy
+from conformance.model.policies import MeshPolicy
+from conformance.model.policy import Endpoint, HealthCheck, LoadBalancing, OutlierDetection, RetryPolicy, ServicePolicy
 
-__all__ = ["ADS", "application_cluster", "endpoints_of", "peer_cluster", "seconds"]
+__all__ = [
+    "CONNECT_TIMEOUT_S",
+    "application_cluster",
+    "application_name",
+    "groups_of",
+    "http_protocol",
+    "in_group",
+    "peer_cluster",
+    "seconds",
+]
 
-ADS: Resource = {"ads": {}, "resource_api_version": "V3"}
 CONNECT_TIMEOUT_S = 5.0
 UNUSED_CONNECTION_S = 1.0
 """Shorter than application servers keep one, so that none is closed at one end while a call is sent at the other."""
+BALANCING: Final = {
+    LoadBalancing.ROUND_ROBIN: "ROUND_ROBIN",
+    LoadBalancing.LEAST_REQUEST: "LEAST_REQUEST",
+    LoadBalancing.RANDOM: "RANDOM",
+}
 
 
 def seconds(value: float) -> str:
@@ -18,10 +39,27 @@ def seconds(value: float) -> str:
     return f"{value:.9f}".rstrip("0").rstrip(".") + "s"
 
 
-def application_cluster(policy: ServicePolicy) -> Resource:
+def application_name(service: str, group: str = "") -> str:
+    """The cluster of a building block's group of endpoints."""
+    return f"application-{service}--{group}" if group else f"application-{service}"
+
+
+def groups_of(policy: ServicePolicy) -> tuple[str, ...]:
+    """The groups that have endpoints or a share of the calls, and always the one without a name, which comes first."""
+    named = {endpoint.group for endpoint in policy.endpoints}
+    shares = {share.group for route in policy.routes for share in route.split}
+    return tuple(sorted({"", *named, *shares}))
+
+
+def in_group(policy: ServicePolicy, group: str) -> tuple[Endpoint, ...]:
+    """The endpoints of a group."""
+    return tuple(endpoint for endpoint in policy.endpoints if endpoint.group == group)
+
+
+def application_cluster(policy: ServicePolicy, group: str = "") -> Resource:
     """The building block itself: HTTP/1.1 on loopback, bounded by its circuit breaker."""
     breaker = policy.circuit_breaker
-    cluster = _cluster(f"application-{policy.service}") | {
+    cluster = _cluster(application_name(policy.service, group)) | {
         "circuit_breakers": {
             "thresholds": [
                 {
@@ -32,78 +70,40 @@ def application_cluster(policy: ServicePolicy) -> Resource:
                 }
             ]
         },
-        "typed_extension_protocol_options": _protocol("http_protocol_options", idle_timeout=UNUSED_CONNECTION_S),
+        "typed_extension_protocol_options": http_protocol("http_protocol_options", idle_timeout=UNUSED_CONNECTION_S),
     }
+    if policy.load_balancing is not LoadBalancing.ROUND_ROBIN:
+        cluster["lb_policy"] = BALANCING[policy.load_balancing]
     if policy.outlier_detection:
         cluster["outlier_detection"] = _outlier_detection(policy.outlier_detection)
-    if name := next((endpoint.server_name for endpoint in policy.endpoints), ""):
-        cluster["transport_socket"] = {
-            "name": "envoy.transport_sockets.tls",
-            "typed_config": {
-                "@type": "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext",
-                "sni": name,
-                "common_tls_context": {
-                    "validation_context": {
-                        "system_root_certs": {},
-                        "match_typed_subject_alt_names": [{"san_type": "DNS", "matcher": {"exact": name}}],
-                    }
-                },
-            },
-        }
+    if policy.health_check:
+        cluster["health_checks"] = [_health_check(policy.health_check, policy.base_path)]
+    if name := next((endpoint.server_name for endpoint in in_group(policy, group)), ""):
+        cluster["transport_socket"] = https(name)
     return cluster
 
 
-def peer_cluster(service: OutboundService) -> Resource:
-    """The provider's security server: HTTP/2 over mutual TLS 1.3, accepted under one exact identity only."""
+def peer_cluster(service: OutboundService, mesh: MeshPolicy) -> Resource:
+    """The provider's security server: HTTP/2 over mutual TLS, accepted under one exact identity only."""
+    retry = service.policy.retry or RetryPolicy()
+    budget = {"budget_percent": {"value": retry.budget_percent}, "min_retry_concurrency": retry.budget_at_least}
     return _cluster(f"peer-{service.policy.service}") | {
-        # Retries are bounded by a budget instead of the fixed default of three at once.
-        "circuit_breakers": {
-            "thresholds": [{"retry_budget": {"budget_percent": {"value": 20}, "min_retry_concurrency": 10}}]
-        },
-        "typed_extension_protocol_options": _protocol("http2_protocol_options"),
-        "transport_socket": {
-            "name": "envoy.transport_sockets.tls",
-            "typed_config": {
-                "@type": "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext",
-                "sni": f"{service.policy.service}.mesh.test",
-                "common_tls_context": {
-                    "tls_params": {
-                        "tls_minimum_protocol_version": "TLSv1_3",
-                        "tls_maximum_protocol_version": "TLSv1_3",
-                    },
-                    "alpn_protocols": ["h2"],
-                    "tls_certificate_sds_secret_configs": [{"name": "identity", "sds_config": ADS}],
-                    "combined_validation_context": {
-                        "default_validation_context": {
-                            "match_typed_subject_alt_names": [
-                                {"san_type": "URI", "matcher": {"exact": service.identity}}
-                            ]
-                        },
-                        "validation_context_sds_secret_config": {"name": "trust", "sds_config": ADS},
-                    },
-                },
-            },
-        },
+        # Retries are bounded by a budget instead of Envoy's fixed default of three at once.
+        "circuit_breakers": {"thresholds": [{"retry_budget": budget}]},
+        "typed_extension_protocol_options": http_protocol("http2_protocol_options"),
+        "transport_socket": peer_tls(f"{service.policy.service}.mesh.test", service.identity, mesh.minimum_tls),
     }
 
 
-def endpoints_of(cluster: str, endpoints: tuple[Endpoint, ...]) -> Resource:
-    """Where a cluster's hosts listen."""
-    return {
-        "cluster_name": cluster,
-        "endpoints": [
-            {
-                "lb_endpoints": [
-                    {
-                        "endpoint": {
-                            "address": {"socket_address": {"address": endpoint.host, "port_value": endpoint.port}}
-                        }
-                    }
-                    for endpoint in endpoints
-                ]
-            }
-        ],
+def http_protocol(options: str, *, idle_timeout: float | None = None) -> Resource:
+    """Which HTTP is spoken to a cluster."""
+    protocol: Resource = {
+        "@type": "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
+        "explicit_http_config": {options: {}},
     }
+    if idle_timeout is not None:
+        protocol["common_http_protocol_options"] = {"idle_timeout": seconds(idle_timeout)}
+    return {"envoy.extensions.upstreams.http.v3.HttpProtocolOptions": protocol}
 
 
 def _cluster(name: str) -> Resource:
@@ -117,14 +117,22 @@ def _cluster(name: str) -> Resource:
     }
 
 
-def _protocol(options: str, *, idle_timeout: float | None = None) -> Resource:
-    protocol: Resource = {
-        "@type": "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
-        "explicit_http_config": {options: {}},
+def _health_check(health: HealthCheck, base_path: str) -> Resource:
+    interval = seconds(health.interval_s)
+    return {
+        "timeout": seconds(health.timeout_s),
+        "interval": interval,
+        # By default endpoints without traffic are asked once a minute.
+        "no_traffic_interval": interval,
+        "unhealthy_threshold": health.unhealthy_after,
+        "healthy_threshold": health.healthy_after,
+        "http_health_check": {
+            "path": base_path + health.path,
+            # Without ranges one answer of 503 would count as `unhealthy_threshold` of them.
+            "expected_statuses": [{"start": 200, "end": 300}],
+            "retriable_statuses": [{"start": 300, "end": 600}],
+        },
     }
-    if idle_timeout is not None:
-        protocol["common_http_protocol_options"] = {"idle_timeout": seconds(idle_timeout)}
-    return {"envoy.extensions.upstreams.http.v3.HttpProtocolOptions": protocol}
 
 
 def _outlier_detection(outliers: OutlierDetection) -> Resource:

@@ -1,13 +1,23 @@
-"""The two listeners of a security server: one for peers, mutual TLS only; one for its own applications, on loopback."""
+"""The listeners of a security server: one for peers and, at a gateway, one for other trust domains, mutual TLS only;
+one for its own applications, on loopback.
+
+Invariants: access rules are the first filter and the router the last; the filters of limits and faults are always
+there, so that a policy that needs them changes a route and no listener.
+"""
 
 from __future__ import annotations
 
-from conformance.controlplane.rendering.clusters import ADS
-from conformance.controlplane.rendering.routes import SCHEMES, Listener
+from conformance.controlplane.rendering.access_log import CALL_FIELDS, CONNECTION_FIELDS, access_log
+from conformance.controlplane.rendering.authentication import authentication_filter
+from conformance.controlplane.rendering.injected_faults import fault_filter
+from conformance.controlplane.rendering.limits import global_limit_filter, local_limit_filter
+from conformance.controlplane.rendering.routes import RULES, SCHEMES, Listener
 from conformance.controlplane.rendering.rules import deny_everybody
+from conformance.controlplane.rendering.tls import ADS, inbound_tls
+from conformance.controlplane.rendering.tracing import correlation_filter, tracing
 from conformance.controlplane.rendering.view import ListenAddress, Resource, SecurityServerView
 
-__all__ = ["inbound_listener", "outbound_listener"]
+__all__ = ["border_listener", "inbound_listener", "outbound_listener"]
 
 TYPE = "type.googleapis.com/"
 ROUTER: Resource = {
@@ -15,81 +25,52 @@ ROUTER: Resource = {
     "typed_config": {"@type": f"{TYPE}envoy.extensions.filters.http.router.v3.Router"},
 }
 
-CALL_FIELDS = {
-    "time": "%START_TIME%",
-    "method": "%REQ(:METHOD)%",
-    "path": "%REQ(X-ENVOY-ORIGINAL-PATH?:PATH)%",
-    "status": "%RESPONSE_CODE%",
-    "details": "%RESPONSE_CODE_DETAILS%",
-    "flags": "%RESPONSE_FLAGS%",
-    "duration_ms": "%DURATION%",
-    "attempts": "%UPSTREAM_REQUEST_ATTEMPT_COUNT%",
-    "protocol": "%PROTOCOL%",
-    "caller": "%DOWNSTREAM_PEER_URI_SAN%",
-    "tls_version": "%DOWNSTREAM_TLS_VERSION%",
-    "peer_address": "%DOWNSTREAM_REMOTE_ADDRESS%",
-    "connection": "%CONNECTION_ID%",
-    "service": "%METADATA(ROUTE:meshmark:service)%",
-    "policy": "%METADATA(ROUTE:meshmark:policy)%",
-    "upstream_cluster": "%UPSTREAM_CLUSTER_RAW%",
-    "upstream_host": "%UPSTREAM_HOST%",
-    "upstream_identity": "%UPSTREAM_PEER_URI_SAN%",
-    "upstream_tls_version": "%UPSTREAM_TLS_VERSION%",
-    "upstream_failure": "%UPSTREAM_TRANSPORT_FAILURE_REASON%",
-    "request_id": "%REQ(X-REQUEST-ID)%",
-    "trace": "%REQ(TRACEPARENT)%",
-    "nonce": "%REQ(X-MESHMARK-NONCE)%",
-}
-"""One line for each call. Names of headers, never their values beyond ids; no query, no body."""
-
-CONNECTION_FIELDS = {
-    "time": "%START_TIME%",
-    "peer_address": "%DOWNSTREAM_REMOTE_ADDRESS%",
-    "caller": "%DOWNSTREAM_PEER_URI_SAN%",
-    "tls_version": "%DOWNSTREAM_TLS_VERSION%",
-    "tls_cipher": "%DOWNSTREAM_TLS_CIPHER%",
-    "failure": "%DOWNSTREAM_TRANSPORT_FAILURE_REASON%",
-    "flags": "%RESPONSE_FLAGS%",
-    "connection": "%CONNECTION_ID%",
-}
-"""One line for each connection when it ends; for a refused one that is at once, and `failure` says why."""
-
 
 def inbound_listener(view: SecurityServerView) -> Resource:
     """For peers. Only members of the mesh, with good certificates, get through the handshake (TLS 1.3, RFC 8446)."""
-    listener = _listener(
-        "inbound", view.inbound_address, _connection_manager("inbound", view, [_access_filter(), ROUTER])
-    )
-    listener["filter_chains"][0]["transport_socket"] = {
-        "name": "envoy.transport_sockets.tls",
-        "typed_config": {
-            "@type": f"{TYPE}envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext",
-            "require_client_certificate": True,
-            # A ticket would let a revoked certificate live on.
-            "disable_stateless_session_resumption": True,
-            "disable_stateful_session_resumption": True,
-            "common_tls_context": {
-                "tls_params": {"tls_minimum_protocol_version": "TLSv1_3", "tls_maximum_protocol_version": "TLSv1_3"},
-                "alpn_protocols": ["h2", "http/1.1"],
-                "tls_certificate_sds_secret_configs": [{"name": "identity", "sds_config": ADS}],
-                "validation_context_sds_secret_config": {"name": "callers", "sds_config": ADS},
-            },
-        },
-    }
-    listener["access_log"] = [_access_log("connection", view, CONNECTION_FIELDS)]
-    return listener
+    filters = [
+        _access_filter(),
+        correlation_filter(),
+        *authentication_filter(view.surroundings),
+        local_limit_filter(),
+        *global_limit_filter(view.surroundings),
+        fault_filter(),
+    ]
+    return _for_peers("inbound", view, view.inbound_address, filters, trusted="callers")
+
+
+def border_listener(view: SecurityServerView, address: ListenAddress) -> Resource:
+    """For callers of other trust domains, at an external gateway."""
+    filters = [_access_filter(), correlation_filter(), *authentication_filter(view.surroundings)]
+    return _for_peers("border", view, address, filters, trusted="foreigners")
 
 
 def outbound_listener(view: SecurityServerView) -> Resource:
     """For the applications beside this security server: plain HTTP that never leaves the machine."""
-    return _listener("outbound", view.outbound_address, _connection_manager("outbound", view, [ROUTER]))
+    filters = [correlation_filter(), *authentication_filter(view.surroundings)]
+    return _listener("outbound", view.outbound_address, _connection_manager("outbound", view, filters))
 
 
-def _listener(name: str, address: ListenAddress, connection_manager: Resource) -> Resource:
+def _for_peers(
+    name: Listener, view: SecurityServerView, address: ListenAddress, filters: list[Resource], *, trusted: str
+) -> Resource:
+    listener = _listener(name, address, _connection_manager(name, view, filters))
+    chain = listener["filter_chains"][0]
+    chain["transport_socket"] = inbound_tls(trusted, view.surroundings.mesh.minimum_tls)
+    if view.revoked:
+        # A changed filter chain is a new one to Envoy: connections of the old one are drained and closed.
+        chain["metadata"] = {"filter_metadata": {"meshmark": {"revoked": view.revoked}}}
+    listener["access_log"] = [access_log("connection", view, CONNECTION_FIELDS)]
+    return listener
+
+
+def _listener(name: Listener, address: ListenAddress, connection_manager: Resource) -> Resource:
     return {
         "name": name,
         "stat_prefix": name,
         "address": {"socket_address": {"address": address.host, "port_value": address.port}},
+        # Says whether a span is that of a client or of a server.
+        "traffic_direction": "OUTBOUND" if name == "outbound" else "INBOUND",
         # With SO_REUSEPORT a second process could take half of the connections unseen.
         "enable_reuse_port": False,
         "filter_chains": [{"name": name, "filters": [connection_manager]}],
@@ -97,6 +78,8 @@ def _listener(name: str, address: ListenAddress, connection_manager: Resource) -
 
 
 def _connection_manager(name: Listener, view: SecurityServerView, filters: list[Resource]) -> Resource:
+    scheme = {"header_value_extractor": {"name": ":scheme", "index": 0}}
+    service = {"header_value_extractor": {"name": ":path", "element_separator": "/", "index": 1}}
     return {
         "name": "envoy.filters.network.http_connection_manager",
         "typed_config": {
@@ -105,18 +88,13 @@ def _connection_manager(name: Listener, view: SecurityServerView, filters: list[
             "codec_type": "AUTO",
             "scoped_routes": {
                 "name": name,
-                "scope_key_builder": {
-                    "fragments": [
-                        {"header_value_extractor": {"name": ":scheme", "index": 0}},
-                        {"header_value_extractor": {"name": ":path", "element_separator": "/", "index": 1}},
-                    ]
-                },
+                "scope_key_builder": {"fragments": [*(scheme for _ in SCHEMES[name]), service]},
                 "rds_config_source": ADS,
                 "scoped_rds": {"scoped_rds_config_source": ADS},
             },
-            "scheme_header_transformation": {"scheme_to_overwrite": SCHEMES[name]},
-            "http_filters": filters,
-            "access_log": [_access_log(name, view, CALL_FIELDS)],
+            "scheme_header_transformation": {"scheme_to_overwrite": SCHEMES[name][0]},
+            "http_filters": [*filters, ROUTER],
+            "access_log": [access_log(name, view, CALL_FIELDS)],
             # What rules compare must be what the building block will see.
             "normalize_path": True,
             "merge_slashes": True,
@@ -132,20 +110,10 @@ def _connection_manager(name: Listener, view: SecurityServerView, filters: list[
             "always_set_request_id_in_response": True,
             "server_header_transformation": "PASS_THROUGH",
             "delayed_close_timeout": "1s",
-        },
+        }
+        | tracing(view.surroundings),
     }
 
 
 def _access_filter() -> Resource:
-    return {"name": "envoy.filters.http.rbac", "typed_config": deny_everybody()}
-
-
-def _access_log(kind: str, view: SecurityServerView, fields: dict[str, str]) -> Resource:
-    return {
-        "name": "envoy.access_loggers.file",
-        "typed_config": {
-            "@type": f"{TYPE}envoy.extensions.access_loggers.file.v3.FileAccessLog",
-            "path": str(view.access_log),
-            "log_format": {"json_format": {"kind": kind, "server": view.name} | fields},
-        },
-    }
+    return {"name": RULES, "typed_config": deny_everybody()}

@@ -5,10 +5,13 @@
 
 from __future__ import annotations
 
-from conformance.controlplane.rendering.view import Resource
-from conformance.model.policy import AccessRule, PathMatch, PathMatchKind, ServicePolicy
+from collections.abc import Mapping
 
-__all__ = ["access_rules", "deny_everybody"]
+from conformance.controlplane.rendering.paths import template_pattern, xroad_id
+from conformance.controlplane.rendering.view import Resource, Surroundings
+from conformance.model.policy import AccessRule, Operation, PathMatch, PathMatchKind, ServicePolicy
+
+__all__ = ["access_rules", "border_rules", "callers_of", "deny_everybody", "xroad_rules"]
 
 RBAC = "type.googleapis.com/envoy.extensions.filters.http.rbac.v3.RBAC"
 RBAC_PER_ROUTE = "type.googleapis.com/envoy.extensions.filters.http.rbac.v3.RBACPerRoute"
@@ -22,47 +25,93 @@ def deny_everybody() -> Resource:
     return {"@type": RBAC, "rules": {"action": "ALLOW", "policies": {}}}
 
 
-def access_rules(policy: ServicePolicy) -> Resource:
-    """One service's rules, for its routes. No rule means that nobody is let through."""
-    return {
-        "@type": RBAC_PER_ROUTE,
-        "rbac": {
-            "rules": {
-                "action": "ALLOW",
-                "policies": {
-                    f"{policy.service}/{number}": {
-                        "permissions": [_permission(policy.service, rule)],
-                        "principals": [{"authenticated": {"principal_name": {"exact": rule.caller}}}],
-                    }
-                    for number, rule in enumerate(policy.access)
-                },
-            }
-        },
-    }
+def access_rules(policy: ServicePolicy, below: str, surroundings: Surroundings) -> Resource:
+    """One service's rules, for its routes at `below`. No rule means that nobody is let through."""
+    return _per_route(
+        {
+            f"{policy.service}/{number}": _rule(_permission(below, rule), _peers(rule.caller, surroundings))
+            for number, rule in enumerate(policy.access)
+        }
+    )
 
 
-def _permission(service: str, rule: AccessRule) -> Resource:
+def xroad_rules(policy: ServicePolicy, below: str, surroundings: Surroundings) -> Resource:
+    """The same rules for X-Road addresses. The client header must name the very caller whose certificate was shown.
+
+    A caller without an X-Road identifier cannot name itself, so none of its calls is let through.
+    """
+    header = surroundings.mesh.client_header
+    rules = {}
+    for number, rule in enumerate(policy.access):
+        if client := surroundings.clients.get(rule.caller):
+            named = {"header": {"name": header, "string_match": {"exact": xroad_id(client)}}}
+            permission = {"and_rules": {"rules": [named, _permission(below, rule)]}}
+            rules[f"r1/{policy.service}/{number}"] = _rule(permission, [rule.caller])
+    return _per_route(rules)
+
+
+def border_rules(policy: ServicePolicy, below: str, surroundings: Surroundings) -> Resource:
+    """The rules for callers of other trust domains; those of the mesh do not come in by the border."""
+    return _per_route(
+        {
+            f"border/{policy.service}/{number}": _rule(_permission(below, rule), [rule.caller])
+            for number, rule in enumerate(policy.access)
+            if rule.caller in surroundings.foreigners
+        }
+    )
+
+
+def callers_of(policy: ServicePolicy, surroundings: Surroundings) -> tuple[str, ...]:
+    """The SPIFFE ids that the provider's security server will see, each once, in the order of the rules."""
+    found = {peer: None for rule in policy.access for peer in _peers(rule.caller, surroundings)}
+    return tuple(found)
+
+
+def _peers(caller: str, surroundings: Surroundings) -> list[str]:
+    """Who brings the calls of a caller: its own security server, or the gateways if it is of another trust domain."""
+    return list(surroundings.gateways) if caller in surroundings.foreigners else [caller]
+
+
+def _per_route(rules: Mapping[str, Resource | None]) -> Resource:
+    policies = {name: rule for name, rule in rules.items() if rule is not None}
+    return {"@type": RBAC_PER_ROUTE, "rbac": {"rules": {"action": "ALLOW", "policies": policies}}}
+
+
+def _rule(permission: Resource, callers: list[str]) -> Resource | None:
+    principals = [{"authenticated": {"principal_name": {"exact": caller}}} for caller in callers]
+    # A rule without principals is malformed; nobody is named, so nobody is let through.
+    return {"permissions": [permission], "principals": principals} if principals else None
+
+
+def _permission(below: str, rule: AccessRule) -> Resource:
     parts: list[Resource] = []
     if rule.methods:
-        parts.append(
-            {
-                "or_rules": {
-                    "rules": [
-                        {"header": {"name": ":method", "string_match": {"exact": method}}} for method in rule.methods
-                    ]
-                }
-            }
-        )
+        parts.append(_any([_method(method) for method in rule.methods]))
     if rule.paths:
-        parts.append({"or_rules": {"rules": [path for match in rule.paths for path in _path(service, match)]}})
+        parts.append(_any([path for match in rule.paths for path in _path(below, match)]))
+    if rule.operations:
+        parts.append(_any([_operation(below, operation) for operation in rule.operations]))
     return {"and_rules": {"rules": parts}} if parts else {"any": True}
 
 
-def _path(service: str, match: PathMatch) -> list[Resource]:
-    path = f"/{service}{match.path}"
+def _any(parts: list[Resource]) -> Resource:
+    return {"or_rules": {"rules": parts}}
+
+
+def _method(method: str) -> Resource:
+    return {"header": {"name": ":method", "string_match": {"exact": method}}}
+
+
+def _path(below: str, match: PathMatch) -> list[Resource]:
+    path = below + match.path
     exact = {"url_path": {"path": {"exact": path}}}
     if match.kind is PathMatchKind.EXACT:
         return [exact]
     # A prefix ends at a segment's border, or `/v1/public` would let `/v1/publications` through.
-    below = {"url_path": {"path": {"prefix": path.rstrip("/") + "/"}}}
-    return [exact, {"and_rules": {"rules": [below, {"not_rule": DOT_SEGMENT_WITH_PARAMETER}]}}]
+    under = {"url_path": {"path": {"prefix": path.rstrip("/") + "/"}}}
+    return [exact, {"and_rules": {"rules": [under, {"not_rule": DOT_SEGMENT_WITH_PARAMETER}]}}]
+
+
+def _operation(below: str, operation: Operation) -> Resource:
+    path = {"url_path": {"path": {"safe_regex": {"regex": template_pattern(below, operation.path)}}}}
+    return {"and_rules": {"rules": [_method(operation.method), path, {"not_rule": DOT_SEGMENT_WITH_PARAMETER}]}}

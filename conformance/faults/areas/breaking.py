@@ -8,8 +8,7 @@ from typing import Any
 
 from conformance.controlplane.resources import ResourceType
 from conformance.faults.areas.common import Edited, undecided
-from conformance.faults.areas.route import HTTP_FILTERS
-from conformance.faults.seeding import patch, seed
+from conformance.faults.seeding import seed
 from conformance.mesh import BYSTANDER, CALLER, WITNESS, Modifier, Resources
 from conformance.model.policy import CircuitBreaker, Endpoint, ServicePolicy
 
@@ -89,16 +88,18 @@ seed(
     modifier=on_limits(endless_requests),
     caught_by={"BREAK-001": "request-limit-ignored", "BREAK-002": undecided("witness-not-full")},
 )
+
+
+def keep_headers_back(_: str, resources: Resources) -> None:
+    """The router, which is the last filter, marks nothing."""
+    http = resources[ResourceType.LISTENER]["inbound"]["filter_chains"][0]["filters"][0]["typed_config"]
+    http["http_filters"][-1]["typed_config"]["suppress_envoy_headers"] = True
+
+
 seed(
     "break-overflow-unmarked",
     defect="The provider's security server keeps its x-envoy headers to itself.",
-    overlays=[
-        patch(
-            "listener",
-            "inbound",
-            {"op": "add", "path": f"{HTTP_FILTERS}/1/typed_config/suppress_envoy_headers", "value": True},
-        )
-    ],
+    modifier=Edited(keep_headers_back),
     caught_by={
         "BREAK-001": "overflow-unmarked",
         # The header that tells answers of the building block from those of the security server is gone, too.

@@ -1,0 +1,31 @@
+"""Where a cluster's hosts listen, how much each of them takes, and which are used first."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from conformance.controlplane.rendering.view import Resource
+from conformance.model.policy import Endpoint
+
+__all__ = ["endpoints_of"]
+
+
+def endpoints_of(cluster: str, endpoints: Sequence[Endpoint]) -> Resource:
+    """The endpoints of a cluster. Priorities become ranks without gaps, as Envoy needs them."""
+    priorities = sorted({endpoint.priority for endpoint in endpoints})
+    return {
+        "cluster_name": cluster,
+        "endpoints": [
+            ({"priority": rank} if rank else {})
+            | {"lb_endpoints": [_host(endpoint) for endpoint in endpoints if endpoint.priority == priority]}
+            for rank, priority in enumerate(priorities)
+        ],
+    }
+
+
+def _host(endpoint: Endpoint) -> Resource:
+    address = {"socket_address": {"address": endpoint.host, "port_value": endpoint.port}}
+    host: Resource = {"endpoint": {"address": address}}
+    if endpoint.weight != 1:
+        host["load_balancing_weight"] = endpoint.weight
+    return host
