@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from conformance.envoy.runtime import SecurityServerSpec
-from conformance.pki import Credential
+from conformance.pki import Credential, TrustDomain
 
 HTTP = "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager"
 ROUTER = "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router"
@@ -51,7 +52,8 @@ class GuardingSpec(SecurityServerSpec):
 
     address: str = "127.0.0.1"
     credential: Credential | None = None
-    trust: bytes = b""
+    validation: Mapping[str, Any] = field(default_factory=dict)
+    """Whom to trust (Envoy: `CertificateValidationContext`)."""
     application: tuple[str, int] = ("127.0.0.1", 0)
 
     def lay_out(self) -> None:
@@ -85,8 +87,13 @@ class GuardingSpec(SecurityServerSpec):
                 "require_client_certificate": True,
                 "common_tls_context": {
                     "tls_certificates": [certificate],
-                    "validation_context": {"trusted_ca": {"inline_string": self.trust.decode()}},
+                    "validation_context": dict(self.validation),
                 },
             },
         }
         return found
+
+
+def trusting(trust_domain: TrustDomain) -> dict[str, Any]:
+    """Everybody whom this trust domain vouches for."""
+    return {"trusted_ca": {"inline_string": trust_domain.bundle_pem.decode()}}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 import sys
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -11,7 +12,7 @@ from pathlib import Path
 import httpx
 import pytest
 from networks_of_tests import network
-from security_server_parts import GuardingSpec
+from security_server_parts import GuardingSpec, trusting
 
 from conformance.envoy.pod import start_pod
 from conformance.envoy.runtime import Runtime
@@ -104,7 +105,7 @@ async def test_an_application_answers_its_sidecar_and_nobody_else(runtime, pods,
             namespace=pod.namespace,
             address=pod.address,
             credential=mesh.issue("security-server/citizen-id", ip=[pod.address]),
-            trust=mesh.bundle_pem,
+            validation=trusting(mesh),
             application=subject.address,
         )
         sidecar = await runtime.start(spec, 20)
@@ -114,7 +115,7 @@ async def test_an_application_answers_its_sidecar_and_nobody_else(runtime, pods,
         assert answers == {(pod.address, subject.address[1]): Answer.REFUSED, inbound: Answer.OPEN}
         caller = mesh.issue("security-server/caller").client_context(mesh.bundle_pem)
         assert await status_of_health(peer.namespace, *inbound, caller) == 200
-        with pytest.raises(httpx.TransportError):
+        with pytest.raises((httpx.TransportError, ssl.SSLError)):
             await status_of_health(peer.namespace, *inbound, anonymous_client_context(mesh.bundle_pem))
         await sidecar.stop()
 
@@ -134,7 +135,7 @@ async def test_an_application_on_a_host_of_its_own_answers_its_security_server_a
                 namespace=proxy.namespace,
                 address=proxy.address,
                 credential=mesh.issue("security-server/citizen-id", ip=[proxy.address]),
-                trust=mesh.bundle_pem,
+                validation=trusting(mesh),
                 application=subject.address,
             )
             server = await processes.start(spec, 20)
