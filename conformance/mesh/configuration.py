@@ -12,12 +12,16 @@ from pathlib import Path
 
 from conformance.controlplane.rendering import (
     Identity,
+    ListenAddress,
     OutboundService,
     Rendered,
     SecurityServerView,
+    Surroundings,
+    render_border,
     render_foundation,
     render_inbound,
     render_outbound,
+    render_xroad,
 )
 from conformance.controlplane.resources import Reference
 from conformance.mesh.member import Member
@@ -26,10 +30,13 @@ from conformance.model.policies import Kind, MemberPolicy, MeshPolicy, Policy, P
 from conformance.model.policy import Endpoint, ServicePolicy
 from conformance.pki import TrustDomain
 
-__all__ = ["Configuration", "Difference", "Surroundings"]
+__all__ = ["Configuration", "Difference", "Layout"]
 
 FOUNDATION = ""
 """Stands for what belongs to no service."""
+LOOPBACK = "127.0.0.1"
+ADDRESSES = "r1"
+"""Stands for the X-Road addresses of all services, which share the first segment of their paths."""
 
 
 @dataclass(frozen=True)
@@ -41,16 +48,22 @@ class Difference:
 
 
 @dataclass(frozen=True)
-class Surroundings:
-    """What security servers find around them, whatever the policies are.
+class Layout:
+    """Where things are, whatever the policies say.
 
     Attributes:
         access_logs: for each security server the file that it writes its access log to.
-        imposters: for a service the address of somebody else who claims to be the security server that stands before it.
+        decisions: unix socket of the authentication service, which keeps the limits as well.
+        spans: where spans are sent, by OTLP over HTTP.
+        addresses: for a security server that does not listen on loopback, the address that it listens on.
+        imposters: for a service the address of somebody else who claims to be the security server before it.
 
     """
 
     access_logs: Mapping[str, Path]
+    decisions: Path | None = None
+    spans: Endpoint | None = None
+    addresses: Mapping[str, str] = field(default_factory=dict)
     imposters: dict[str, Endpoint] = field(default_factory=dict)
 
 
@@ -62,7 +75,7 @@ class Configuration:
         servers: Mapping[str, Member],
         trust_domain: TrustDomain,
         modifiers: Sequence[Modifier],
-        surroundings: Surroundings,
+        layout: Layout,
     ) -> None:
         self.mesh = MeshPolicy()
         self.members: dict[str, MemberPolicy] = {}
@@ -71,7 +84,8 @@ class Configuration:
         self._servers = servers
         self._trust_domain = trust_domain
         self._modifiers = tuple(modifiers)
-        self._surroundings = surroundings
+        self._layout = layout
+        self._surroundings: dict[str, Surroundings] = {}
         # Keys of dicts: in the order of their coming, and quick to find among ten thousand.
         self._provided: dict[str, dict[str, None]] = {}
         self._callers: dict[str, dict[str, None]] = {}
@@ -82,7 +96,10 @@ class Configuration:
         touched: dict[str, set[str]] = {}
         changes: list[tuple[PolicyKey, Policy | None]] = [(key, None) for key in change.deleted]
         changes += [(key_of(policy), policy) for policy in change.put]
-        if any([self._take(key, policy, touched) for key, policy in changes]):
+        # Each is taken, whatever the ones before have touched.
+        everybody = [self._take(key, policy, touched) for key, policy in changes]
+        if any(everybody):
+            self._surroundings.clear()
             return self.of_everything()
         found = {name: self._renewed(self._servers[name], touched[name]) for name in touched if name in self._servers}
         return _with_news(found)
@@ -91,8 +108,7 @@ class Configuration:
         """What security servers have to be told after certificates, addresses or anything else has changed."""
         found = {}
         for name, server in self._servers.items():
-            called = self.members[name].calls if name in self.members else ()
-            services = {FOUNDATION, *self._plain[name], *self._provided.get(name, ()), *called}
+            services = {FOUNDATION, *self._plain[name], *self._provided.get(name, ()), *self._called(name)}
             found[name] = self._renewed(server, services)
         return _with_news(found)
 
@@ -147,7 +163,7 @@ class Configuration:
 
     def _renewed(self, server: Member, services: Iterable[str]) -> Difference:
         plain, before, after = self._plain[server.name], Rendered(), Rendered()
-        for service in services:
+        for service in {*services, ADDRESSES}:
             before |= plain.pop(service, {})
             rendered = self._render(server, service)
             if rendered:
@@ -179,31 +195,68 @@ class Configuration:
         return Difference(changed, frozenset(before.keys() - whole.keys()))
 
     def _render(self, server: Member, service: str) -> Rendered:
+        surroundings = self._around(server.name)
         if service == FOUNDATION:
             return render_foundation(self._view(server))
+        if service == ADDRESSES:
+            return self._addresses(server.name, surroundings)
         rendered = Rendered()
         if service in self._provided.get(server.name, ()):
-            rendered |= render_inbound(self._policy(service))
+            rendered |= render_inbound(self._policy(service), surroundings)
         if server.name in self._callers.get(service, ()) and service in self.services:
-            rendered |= render_outbound(self._outbound(service))
+            rendered |= render_outbound(self._outbound(service), surroundings)
+            if self.members[server.name].gateway:
+                rendered |= render_border(self._outbound(service), surroundings)
         return rendered
 
+    def _addresses(self, server: str, surroundings: Surroundings) -> Rendered:
+        inbound = (self._policy(each) for each in self._provided.get(server, ()) if self.services[each].code)
+        called = (each for each in self._called(server) if each in self.services and self.services[each].code)
+        return render_xroad(inbound, (self._outbound(each) for each in called), surroundings)
+
     def _view(self, server: Member) -> SecurityServerView:
+        at = ListenAddress(self._layout.addresses.get(server.name, LOOPBACK))
+        policy = self.members.get(server.name)
         return SecurityServerView(
             name=server.name,
             identity=Identity(server.credential.certificate_chain_pem, server.credential.private_key_pem),
             trust=self._trust_domain.bundle_pem,
             revocations=self._trust_domain.crl_pem,
             members=tuple(each.identity for each in self.members.values()),
-            access_log=self._surroundings.access_logs[server.name],
+            access_log=self._layout.access_logs[server.name],
+            inbound_address=at,
+            outbound_address=at,
+            border_address=at if policy and policy.gateway else None,
+            surroundings=self._around(server.name),
         )
+
+    def _around(self, server: str) -> Surroundings:
+        if server not in self._surroundings:
+            member = self.members.get(server)
+            self._surroundings[server] = Surroundings(
+                server=server,
+                mesh=self.mesh,
+                member=member.id if member else None,
+                clients={each.identity: each.id for each in self.members.values() if each.id},
+                gateways=tuple(each.identity for each in self.members.values() if each.gateway),
+                authentication=self._layout.decisions if self.mesh.authentication else None,
+                limits=self._layout.decisions,
+                tracing=self._layout.spans,
+            )
+        return self._surroundings[server]
+
+    def _called(self, server: str) -> tuple[str, ...]:
+        return self.members[server].calls if server in self.members else ()
 
     def _outbound(self, service: str) -> OutboundService:
         policy = self.services[service]
         provider, server = self.members.get(policy.provider), self._servers.get(policy.provider)
-        peer = self._surroundings.imposters.get(service) or (server.inbound if server else None)
+        peer = self._layout.imposters.get(service) or (server.inbound if server else None)
         return OutboundService(
-            self._policy(service), peers=(peer,) if peer else (), identity=provider.identity if provider else ""
+            self._policy(service),
+            peers=(peer,) if peer else (),
+            identity=provider.identity if provider else "",
+            provider=provider.id if provider else None,
         )
 
     def _policy(self, service: str) -> ServicePolicy:

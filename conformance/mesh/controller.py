@@ -133,7 +133,5 @@ class Controller:
         self._news.set()
         self._news = asyncio.Event()
 
-    def _report(
-        self, version: int, server: str, state: ProxyState, since: str, reason: str = ""
-    ) -> ProxyReport:
+    def _report(self, version: int, server: str, state: ProxyState, since: str, reason: str = "") -> ProxyReport:
         return ProxyReport(version, server, state, since=since, reason=reason, control_plane=self.name)

@@ -1,4 +1,4 @@
-"""What decides in a mesh: the store of policies, the policy admin service, and the control loop with its control plane.
+"""What decides in a mesh: policies with their admin service, control plane with its loop, authentication service.
 
 Invariants: policies change by the policy admin service and in no other way; a control plane that stops keeps what it
 knew, and one that takes over knows only what the store holds.
@@ -12,9 +12,11 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from conformance.authn.behaviour import Behaviour as DecisionBehaviour
+from conformance.authn.server import AuthenticationService
 from conformance.controlplane.behaviour import Behaviour
 from conformance.controlplane.resources import ResourceType
-from conformance.controlplane.server import ControlPlane, Rejected, UnixListen
+from conformance.controlplane.server import ControlPlane, Rejected
 from conformance.controlplane.snapshot import AppliedVersion
 from conformance.mesh.configuration import Configuration
 from conformance.mesh.controller import Controller
@@ -22,12 +24,15 @@ from conformance.model.errors import DeadlineExceeded
 from conformance.model.policies import Policy, PolicyKey, key_of
 from conformance.model.timeouts import Timeouts
 from conformance.pki import TrustDomain
-from conformance.policy.documents import judge, to_document
+from conformance.policy.documents import IncrementalJudge, to_document
+from conformance.policy.resolution import PolicyResolver
 from conformance.policy.store import Author, ProxyState, Store, Write
-from conformance.policy.store.sqlite import SqliteStore
+from conformance.policy.store.opening import open_store
+from conformance.protobuf.listen import UnixListen
 
 __all__ = ["Governance", "Propagation"]
 
+AUTHENTICATION_SERVICE = "authentication-service"
 EDITOR = "editor"
 SUITE = "operator/suite"
 """The path of the identity under which the suite changes policies."""
@@ -68,13 +73,18 @@ class Governance:
         timeouts: Timeouts,
         configure: Callable[[], Configuration],
         behave: Callable[[], Behaviour],
+        decisions: UnixListen,
+        decide: DecisionBehaviour,
     ) -> None:
         self._folder = folder
         self._xds = xds
         self._timeouts = timeouts
         self._configure = configure
         self._behave = behave
+        self._decisions = decisions
+        self.authentication = AuthenticationService(behaviour=decide, decision_log=folder / "decisions.log")
         self._author = Author(trust_domain.identity(SUITE), EDITOR)
+        self._judge = IncrementalJudge()
         self._exits = AsyncExitStack()
         self.store: Store
         self.control_plane: ControlPlane
@@ -85,9 +95,12 @@ class Governance:
 
     async def start(self, *first: Policy) -> int:
         """Start everything, and put the first policies in force; gives their version."""
-        self.store = SqliteStore(self._folder / "policies.db")
+        self.store = await open_store(f"sqlite:{self._folder / 'policies.db'}", PolicyResolver())
         self._exits.push_async_callback(self.store.close)
         version = await self.commit(*first, note="the mesh begins")
+        self._exits.push_async_callback(self.authentication.close)
+        self.authentication.follow(self.store)
+        await self.authentication.start(self._decisions)
         self._begin()
         self._exits.push_async_callback(self._end)
         await self._listen()
@@ -134,7 +147,6 @@ class Governance:
         self._controller = Controller(self.store, self.configuration, self.control_plane, name="control-plane")
 
     async def _listen(self) -> None:
-        self._xds.path.parent.mkdir(mode=0o755, exist_ok=True)
         await self.control_plane.start(self._xds)
 
     async def _end(self) -> None:
@@ -147,14 +159,16 @@ class Governance:
         """Change policies, all or none; gives the version that holds the change."""
         writes = [Write(key_of(policy), to_document(policy)) for policy in policies]
         writes += [Write(key, None) for key in deleted]
-        return await self.store.commit(writes, author=self._author, note=note, judge=judge)
+        return await self.store.commit(writes, author=self._author, note=note, judge=self._judge)
 
     async def roll_back(self, version: int) -> int:
         """Back to the policies of a version; gives the version that holds the change."""
         before, now = await self.store.documents(version), await self.store.documents()
         writes = [Write(key, None) for key in now.keys() - before.keys()]
         writes += [Write(key, stored.document) for key, stored in before.items() if now.get(key) != stored]
-        return await self.store.commit(writes, author=self._author, note=f"back to version {version}", judge=judge)
+        return await self.store.commit(
+            writes, author=self._author, note=f"back to version {version}", judge=self._judge
+        )
 
     async def settled(self, version: int, *, policy: str = "", timeout: float | None = None) -> Propagation:
         """Wait until each security server that a version concerns has acknowledged or rejected it."""
@@ -162,10 +176,16 @@ class Governance:
         await self._controller.has_taken(version, timeout=limit)
         await self._controller.answered(version, timeout=limit)
         reports = await self.store.reports(version)
+        silent = {each.proxy: "pending" for each in reports if each.state is ProxyState.PENDING}
+        try:
+            async with asyncio.timeout(limit):
+                await self.authentication.at_version(version)
+        except TimeoutError:
+            silent[AUTHENTICATION_SERVICE] = f"decides by version {self.authentication.version}"
         return Propagation(
             policy=policy,
             servers=tuple(each.proxy for each in reports),
-            unacknowledged={each.proxy: "pending" for each in reports if each.state is ProxyState.PENDING},
+            unacknowledged=silent,
             rejected={each.proxy: each.reason for each in reports if each.state is ProxyState.REJECTED},
         )
 

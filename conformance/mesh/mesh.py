@@ -17,11 +17,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
+from conformance.authn.behaviour import Behaviour as DecisionBehaviour
 from conformance.controlplane.behaviour import Behaviour
-from conformance.controlplane.server import ControlPlane, UnixListen
+from conformance.controlplane.server import ControlPlane
 from conformance.envoy.runtime import Runtime, SecurityServerSpec
 from conformance.mesh.applications import Applications
-from conformance.mesh.configuration import Configuration, Surroundings
+from conformance.mesh.configuration import Configuration, Layout
 from conformance.mesh.governance import Governance, Propagation
 from conformance.mesh.member import Member
 from conformance.mesh.modifiers import Modifier
@@ -31,6 +32,7 @@ from conformance.model.policies import MemberPolicy, MeshPolicy, Policy
 from conformance.model.policy import AccessRule, Endpoint, ServicePolicy
 from conformance.model.timeouts import Timeouts
 from conformance.pki import TrustDomain
+from conformance.protobuf.listen import UnixListen
 from conformance.system.folders import PrivateFolder
 from conformance.system.guard import Guard
 
@@ -100,16 +102,20 @@ class Mesh:
         self.witness_endpoint = await self.witness.open_endpoint(WITNESS)
         bystander = await self.witness.open_endpoint(BYSTANDER)
         first = self._introduce(bystander.endpoint)
-        self._xds = self.folder / "xds" / "xds.sock"
+        sockets = self.folder / "sockets"
+        sockets.mkdir(mode=0o755)
+        self._xds, decisions = sockets / "xds.sock", sockets / "decisions.sock"
         logs = {name: self._spec(member).access_log for name, member in self.members.items()}
-        surroundings = Surroundings(logs, self._imposters)
+        layout = Layout(access_logs=logs, decisions=decisions, imposters=self._imposters)
         self.governance = Governance(
             folder=self.folder,
             xds=UnixListen(self._xds, uid=self.runtime.uid),
             trust_domain=self.trust_domain,
             timeouts=self.timeouts,
-            configure=lambda: Configuration(self.members, self.trust_domain, self._modifiers, surroundings),
+            configure=lambda: Configuration(self.members, self.trust_domain, self._modifiers, layout),
             behave=self._behaviour,
+            decisions=UnixListen(decisions, uid=self.runtime.uid),
+            decide=self._decisions(),
         )
         self._exits.push_async_callback(self.governance.close)
         begun = await self.governance.start(*first)
@@ -168,6 +174,9 @@ class Mesh:
                         endpoints=(own[service],) if service in own else (),
                         base_path=self.applications.base_path(service),
                         access=tuple(AccessRule(caller=self.identity(caller)) for caller in callers),
+                        # Rules and the authentication service are two lines of defence: behind the witness each of
+                        # them is judged on its own, and the second one only where a check asks for it.
+                        authentication=service != WITNESS,
                     )
                 )
         return policies
@@ -299,6 +308,13 @@ class Mesh:
             if type(behaviour) is not Behaviour:
                 return behaviour
         return Behaviour()
+
+    def _decisions(self) -> DecisionBehaviour:
+        for modifier in self._modifiers:
+            behaviour = modifier.decisions()
+            if type(behaviour) is not DecisionBehaviour:
+                return behaviour
+        return DecisionBehaviour()
 
     def _arguments(self, application: str, arguments: list[str]) -> list[str]:
         for modifier in self._modifiers:

@@ -12,6 +12,7 @@ from typing import Any
 
 import jsonpatch
 
+from conformance.authn.behaviour import Behaviour as DecisionBehaviour
 from conformance.controlplane.behaviour import Behaviour
 from conformance.controlplane.resources import ResourceType
 from conformance.model.errors import UsageError
@@ -38,6 +39,10 @@ class Modifier:
     def behaviour(self) -> Behaviour:
         """How the control plane behaves on the wire."""
         return Behaviour()
+
+    def decisions(self) -> DecisionBehaviour:
+        """How the authentication service behaves."""
+        return DecisionBehaviour()
 
     def farewell(self, server: str, resources: Resources) -> Resources:
         """The resources that a security server gets at last when the control plane is stopped."""

@@ -318,7 +318,7 @@ class ServicePolicy:
     @property
     def caller_version(self) -> PolicyVersion:
         """Names the caller's part (retries, timeout): it changes only when callers have to be told something."""
-        part = (self.service, self.code, self.timeout_s, self.retry)
+        part = (self.service, self.code, self.authentication, self.timeout_s, self.retry)
         return hashlib.sha256(repr(part).encode()).hexdigest()[:12]
 
     def changed(self, **changes: object) -> ServicePolicy:

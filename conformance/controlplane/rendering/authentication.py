@@ -10,6 +10,7 @@ from __future__ import annotations
 from conformance.controlplane.rendering.clusters import seconds
 from conformance.controlplane.rendering.helpers import AUTHENTICATION_SERVICE
 from conformance.controlplane.rendering.view import Resource, Surroundings
+from conformance.model.policy import ServicePolicy
 
 __all__ = ["asked_about", "authentication_filter"]
 
@@ -35,7 +36,7 @@ def authentication_filter(surroundings: Surroundings) -> list[Resource]:
     return [{"name": FILTER, "typed_config": config}]
 
 
-def asked_about(direction: str, service: str, surroundings: Surroundings) -> Resource:
+def asked_about(direction: str, policy: ServicePolicy, surroundings: Surroundings) -> Resource:
     """What the authentication service is told about calls of a route (`context_extensions`), as the filter's
     configuration.
 
@@ -43,5 +44,7 @@ def asked_about(direction: str, service: str, surroundings: Surroundings) -> Res
     """
     if surroundings.authentication is None:
         return {}
-    told = {"direction": direction, "service": service, "server": surroundings.server}
+    if not policy.authentication:
+        return {FILTER: {"@type": f"{TYPE}ExtAuthzPerRoute", "disabled": True}}
+    told = {"direction": direction, "service": policy.service, "server": surroundings.server}
     return {FILTER: {"@type": f"{TYPE}ExtAuthzPerRoute", "check_settings": {"context_extensions": told}}}

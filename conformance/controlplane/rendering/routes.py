@@ -113,7 +113,7 @@ def to_application(
                 "prefix_rewrite": policy.base_path + (route.match.path if route.rewrite is None else route.rewrite),
                 "timeout": seconds(policy.timeout_s if route.timeout_s is None else route.timeout_s),
             },
-            "typed_per_filter_config": {RULES: rules} | asked_about("inbound", policy.service, surroundings),
+            "typed_per_filter_config": {RULES: rules} | asked_about("inbound", policy, surroundings),
         }
         | span_name(words(f"/{policy.service}", route.match), surroundings)
         for route in (*special, EVERYTHING)
@@ -127,7 +127,7 @@ def to_peer(
     everything = {"prefix": f"{below}/"}
     action = {"cluster": f"peer-{policy.service}", "timeout": seconds(policy.timeout_s)}
     shared = _marked(policy.service, policy.caller_version) | span_name(words(f"/{policy.service}", None), surroundings)
-    guards = ({RULES: rules} if rules else {}) | asked_about(listener, policy.service, surroundings)
+    guards = ({RULES: rules} if rules else {}) | asked_about(listener, policy, surroundings)
     if guards:
         shared["typed_per_filter_config"] = guards
     plain = shared | {"match": everything, "route": action}

@@ -230,6 +230,8 @@ class ServiceForm(Form):
     """Where the building block's paths begin, such as /api; callers never see it."""
     access: Items[AccessRule] = ()
     """Who may call what. What no rule lets through is refused."""
+    authentication: bool = True
+    """Whether the authentication service is asked about its calls, if the mesh has one."""
     tokens: BearerTokens | None = None
     """Calls need a signed token too."""
     routes: Items[Route] = ()
