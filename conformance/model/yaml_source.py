@@ -24,7 +24,7 @@ import yaml
 from conformance.model.errors import UsageError
 from conformance.model.yaml_words import AmbiguousWord, Word, core_meaning, strict_meaning
 
-__all__ = ["Position", "Remark", "YamlDocument", "YamlProblem", "YamlValue", "parse_yaml"]
+__all__ = ["Position", "Remark", "YamlDocument", "YamlProblem", "YamlValue", "parse_yaml", "parse_yaml_stream"]
 
 YamlValue: TypeAlias = "Word | list[YamlValue] | dict[str, YamlValue]"
 
@@ -124,6 +124,22 @@ def parse_yaml(text: str, *, source: str, lenient: bool = False) -> YamlDocument
         YamlProblem: it is not YAML, not one document, too large, too deep, or (unless lenient) ambiguous.
 
     """
+    documents = _parse(text, _Builder(source, lenient=lenient))
+    return documents[0] if documents else YamlDocument(None, source, (), _Place(1, 1, NO_CHILDREN))
+
+
+def parse_yaml_stream(text: str, *, source: str) -> list[YamlDocument]:
+    """Read, strictly, YAML documents that follow each other, or one JSON document. The bounds count for all together.
+
+    Raises:
+        YamlProblem: it is not YAML, too large, too deep, or ambiguous.
+
+    """
+    return _parse(text, _Builder(source, lenient=False, several=True))
+
+
+def _parse(text: str, builder: _Builder) -> list[YamlDocument]:
+    source = builder.source
     if len(text) > LARGEST_TEXT:
         raise YamlProblem(
             f"{len(text):,} characters; {LARGEST_TEXT:,} are read at most",
@@ -132,7 +148,6 @@ def parse_yaml(text: str, *, source: str, lenient: bool = False) -> YamlDocument
         )
     if text.lstrip("\ufeff \t\r\n").startswith(("{", "[")):
         text = JSON_SURROGATE_PAIR.sub(_long_escape, text)
-    builder = _Builder(source, lenient=lenient)
     try:
         builder.read(yaml.parse(text, Loader=yaml.CSafeLoader))
     except yaml.MarkedYAMLError as problem:
@@ -146,7 +161,7 @@ def parse_yaml(text: str, *, source: str, lenient: bool = False) -> YamlDocument
     except UnicodeEncodeError as problem:
         before = text[: problem.start]
         raise _not_yaml(source, _end_of(before), "there is half a character (a lone surrogate)") from problem
-    return YamlDocument(builder.value, source, tuple(builder.remarks), builder.root)
+    return builder.documents
 
 
 def _not_yaml(source: str, position: Position, why: str) -> YamlProblem:
@@ -219,16 +234,15 @@ class _Collection:
 class _Builder:
     """Builds values from the parser's events, with a stack of its own: no input can exhaust Python's."""
 
-    def __init__(self, source: str, *, lenient: bool) -> None:
-        self.value: YamlValue = None
-        self.root = _Place(1, 1, NO_CHILDREN)
-        self.remarks: list[Remark] = []
-        self._source = source
+    def __init__(self, source: str, *, lenient: bool, several: bool = False) -> None:
+        self.source = source
+        self.documents: list[YamlDocument] = []
         self._lenient = lenient
+        self._several = several
+        self._remarks: list[Remark] = []
         self._open: list[_Collection] = []
         self._anchors: dict[str, tuple[YamlValue, _Place, int]] = {}
         self._values = 0
-        self._documents = 0
 
     def read(self, events: Iterable[yaml.Event]) -> None:
         for event in events:
@@ -240,10 +254,8 @@ class _Builder:
                 self._end()
             elif isinstance(event, yaml.AliasEvent):
                 self._alias(event)
-            elif isinstance(event, yaml.DocumentStartEvent):
-                self._documents += 1
-                if self._documents > 1:
-                    raise self._problem("a second document begins here", event, "keep one document per file")
+            elif isinstance(event, yaml.DocumentStartEvent) and self.documents and not self._several:
+                raise self._problem("a second document begins here", event, "keep one document per file")
 
     def _scalar(self, event: yaml.ScalarEvent) -> None:
         self._check_tag(event)
@@ -270,7 +282,7 @@ class _Builder:
             message = f"the key `{_short(key)}` stands already at {mapping.place.children[key][0].position}"
             if not self._lenient:
                 raise self._problem(message, event, "keep one of the two")
-            self.remarks.append(Remark(f"{message}; this one counts", place.position))
+            self._remarks.append(Remark(f"{message}; this one counts", place.position))
         mapping.key, mapping.key_place = key, place
 
     def _start(self, event: yaml.CollectionStartEvent) -> None:
@@ -304,7 +316,9 @@ class _Builder:
         if self._open:
             self._open[-1].add(value, place)
         else:
-            self.value, self.root = value, place
+            self.documents.append(YamlDocument(value, self.source, tuple(self._remarks), place))
+            # What is anchored in one document is unknown in the next (YAML 1.2.2, section 3.2.2.2).
+            self._anchors, self._remarks = {}, []
 
     def _meaning(self, event: yaml.ScalarEvent) -> Word:
         try:
@@ -330,7 +344,7 @@ class _Builder:
             raise self._problem("a key must be a word", event, "write the key as text, in quotes if need be")
 
     def _problem(self, what: str, event: yaml.Event, next_step: str) -> YamlProblem:
-        return YamlProblem(what, where=f"{self._source}:{_position(event.start_mark)}", next_step=next_step)
+        return YamlProblem(what, where=f"{self.source}:{_position(event.start_mark)}", next_step=next_step)
 
 
 def _short(text: str) -> str:
