@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, Literal
 
@@ -38,6 +39,7 @@ class MutualTlsAddress:
     """
 
     host: str
+    """An IP address, or a name that is looked up, as that of a service in Kubernetes."""
     port: int
     server_name: str
     """The DNS name that the control plane's certificate must carry."""
@@ -105,13 +107,16 @@ def _ads(api_type: ApiType) -> dict[str, Any]:
 
 
 def _xds_cluster(xds: Path | MutualTlsAddress) -> dict[str, Any]:
+    discovery = "STATIC"
     if isinstance(xds, Path):
         address: dict[str, Any] = {"pipe": {"path": str(xds)}}
     else:
         address = {"socket_address": {"address": xds.host, "port_value": xds.port}}
+        if not _is_ip_address(xds.host):
+            discovery = "STRICT_DNS"
     cluster: dict[str, Any] = {
         "name": XDS_CLUSTER,
-        "type": "STATIC",
+        "type": discovery,
         "connect_timeout": "1s",
         "load_assignment": {
             "cluster_name": XDS_CLUSTER,
@@ -130,6 +135,14 @@ def _xds_cluster(xds: Path | MutualTlsAddress) -> dict[str, Any]:
     if isinstance(xds, MutualTlsAddress):
         cluster["transport_socket"] = _mutual_tls(xds)
     return cluster
+
+
+def _is_ip_address(host: str) -> bool:
+    try:
+        ip_address(host)
+    except ValueError:
+        return False
+    return True
 
 
 def _mutual_tls(xds: MutualTlsAddress) -> dict[str, Any]:

@@ -35,7 +35,7 @@ async def connected(server: SecurityServer, state: int) -> None:
 
 
 @pytest.mark.parametrize("api_type", API_TYPES)
-@pytest.mark.parametrize("way", ["unix socket", "mutual TLS"])
+@pytest.mark.parametrize("way", ["unix socket", "127.0.0.1", "control-plane"])
 def test_envoy_finds_nothing_wrong_with_a_bootstrap(binary, tmp_path, api_type, way):
     files = [tmp_path / name for name in ("authority.pem", "certificate.pem", "key.pem")]
     credential = TrustDomain().issue("security-server/one")
@@ -46,7 +46,7 @@ def test_envoy_finds_nothing_wrong_with_a_bootstrap(binary, tmp_path, api_type, 
     rendered = bootstrap(
         node="one",
         cluster="mesh",
-        xds=tmp_path / "ads.sock" if way == "unix socket" else MutualTlsAddress("127.0.0.1", 1, "cp.test", *files),
+        xds=tmp_path / "ads.sock" if way == "unix socket" else MutualTlsAddress(way, 1, "cp.test", *files),
         admin_socket=tmp_path / "admin.sock",
         api_type=api_type,
         metadata={"role": "building block"},
