@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
 
 from conformance.controlplane.outcomes import Outcome, OutcomeState
 from conformance.controlplane.server import ControlPlane
@@ -36,7 +35,6 @@ class Controller:
         self._news = asyncio.Event()
         self._versions: dict[tuple[str, int], int] = {}
         """For each security server, and number of what was set for it, the version of the store that it is from."""
-        self._pending: dict[int, set[str]] = {}
 
     async def start(self) -> None:
         """Take everything that the store holds by now, then follow it."""
@@ -72,12 +70,6 @@ class Controller:
                 detail=f"last seen: version {self.taken}",
             ) from None
 
-    async def answered(self, version: int, *, timeout: float) -> None:
-        """Wait until every security server that a version concerns has said yes or no, or the time is over."""
-        with suppress(TimeoutError):
-            async with asyncio.timeout(timeout):
-                await self._until(lambda: not self._pending.get(version))
-
     def push(self, differences: Mapping[str, Difference]) -> dict[str, AppliedVersion]:
         """Tell the control plane; gives the version that each security server concerned has to acknowledge."""
         return {
@@ -101,22 +93,18 @@ class Controller:
             versions = self.push(self._configuration.take(change))
             for server, applied in versions.items():
                 self._versions[server, applied.number] = change.version
-            self._pending[change.version] = set(versions)
             since = now()
             await self._store.report(
                 [self._report(change.version, server, ProxyState.PENDING, since) for server in versions]
             )
             self.taken = change.version
-            self._tell()
+            self._news.set()
+            self._news = asyncio.Event()
 
     async def _listen(self) -> None:
         with self._control_plane.outcomes() as outcomes:
             async for outcome in outcomes:
-                reports = list(self._reports(outcome))
-                await self._store.report(reports)
-                for report in reports:
-                    self._pending.get(report.version, set()).discard(report.proxy)
-                self._tell()
+                await self._store.report(list(self._reports(outcome)))
 
     def _reports(self, outcome: Outcome) -> Iterator[ProxyReport]:
         since = moment(outcome.at)
@@ -128,10 +116,6 @@ class Controller:
                 else:
                     reason = f"{outcome.type}: {outcome.rejection.detail if outcome.rejection else ''}"
                     yield self._report(version, outcome.node_id, ProxyState.REJECTED, since, reason)
-
-    def _tell(self) -> None:
-        self._news.set()
-        self._news = asyncio.Event()
 
     def _report(self, version: int, server: str, state: ProxyState, since: str, reason: str = "") -> ProxyReport:
         return ProxyReport(version, server, state, since=since, reason=reason, control_plane=self.name)

@@ -24,16 +24,19 @@ from conformance.model.errors import DeadlineExceeded
 from conformance.model.policies import Policy, PolicyKey, key_of
 from conformance.model.timeouts import Timeouts
 from conformance.pki import TrustDomain
-from conformance.policy.documents import IncrementalJudge, to_document
+from conformance.policy.client import ANY, PolicyAdminClient
+from conformance.policy.documents import to_document
 from conformance.policy.resolution import PolicyResolver
-from conformance.policy.store import Author, ProxyState, Store, Write
+from conformance.policy.service import PolicyAdminService, Role
+from conformance.policy.store import ProxyState, Store, Write
 from conformance.policy.store.opening import open_store
 from conformance.protobuf.listen import UnixListen
 
 __all__ = ["Governance", "Propagation"]
 
 AUTHENTICATION_SERVICE = "authentication-service"
-EDITOR = "editor"
+SERVICE = "policy-admin-service"
+"""The path of the identity of the policy admin service."""
 SUITE = "operator/suite"
 """The path of the identity under which the suite changes policies."""
 
@@ -83,10 +86,11 @@ class Governance:
         self._behave = behave
         self._decisions = decisions
         self.authentication = AuthenticationService(behaviour=decide, decision_log=folder / "decisions.log")
-        self._author = Author(trust_domain.identity(SUITE), EDITOR)
-        self._judge = IncrementalJudge()
+        self._trust_domain = trust_domain
         self._exits = AsyncExitStack()
         self.store: Store
+        self.service: PolicyAdminService
+        self.client: PolicyAdminClient
         self.control_plane: ControlPlane
         self.configuration: Configuration
         self._controller: Controller
@@ -97,6 +101,7 @@ class Governance:
         """Start everything, and put the first policies in force; gives their version."""
         self.store = await open_store(f"sqlite:{self._folder / 'policies.db'}", PolicyResolver())
         self._exits.push_async_callback(self.store.close)
+        await self._administer()
         version = await self.commit(*first, note="the mesh begins")
         self._exits.push_async_callback(self.authentication.close)
         self.authentication.follow(self.store)
@@ -153,30 +158,41 @@ class Governance:
         await self._controller.stop()
         await self.control_plane.stop()
 
+    async def _administer(self) -> None:
+        """Start the policy admin service, and its client under the suite's identity."""
+        trust, crl = self._trust_domain.bundle_pem, self._trust_domain.crl_pem
+        own = self._trust_domain.issue(SERVICE)
+        suite = self._trust_domain.issue(SUITE)
+        self.service = PolicyAdminService(
+            self.store,
+            roles={self._trust_domain.identity(SUITE): [Role.EDITOR]},
+            tls=own.server_context(trust, crl=crl),
+        )
+        await self.service.start()
+        self._exits.push_async_callback(self.service.stop)
+        self.client = PolicyAdminClient(self.service.url, tls=suite.client_context(trust))
+        self._exits.push_async_callback(self.client.close)
+
     # ------------------------------------------------------------------ policies
 
     async def commit(self, *policies: Policy, deleted: tuple[PolicyKey, ...] = (), note: str) -> int:
         """Change policies, all or none; gives the version that holds the change."""
-        writes = [Write(key_of(policy), to_document(policy)) for policy in policies]
-        writes += [Write(key, None) for key in deleted]
-        return await self.store.commit(writes, author=self._author, note=note, judge=self._judge)
+        writes = [Write(key_of(policy), to_document(policy), ANY) for policy in policies]
+        writes += [Write(key, None, ANY) for key in deleted]
+        return (await self.client.commit(writes, note=note)).version
 
     async def roll_back(self, version: int) -> int:
         """Back to the policies of a version; gives the version that holds the change."""
-        before, now = await self.store.documents(version), await self.store.documents()
-        writes = [Write(key, None) for key in now.keys() - before.keys()]
-        writes += [Write(key, stored.document) for key, stored in before.items() if now.get(key) != stored]
-        return await self.store.commit(
-            writes, author=self._author, note=f"back to version {version}", judge=self._judge
-        )
+        return (await self.client.roll_back(version)).version
 
     async def settled(self, version: int, *, policy: str = "", timeout: float | None = None) -> Propagation:
-        """Wait until each security server that a version concerns has acknowledged or rejected it."""
+        """Wait until each security server that a version concerns has acknowledged or rejected it, and the
+        authentication service decides by it.
+        """
         limit = timeout or self._timeouts.acknowledged
         await self._controller.has_taken(version, timeout=limit)
-        await self._controller.answered(version, timeout=limit)
-        reports = await self.store.reports(version)
-        silent = {each.proxy: "pending" for each in reports if each.state is ProxyState.PENDING}
+        status = await self.client.status(version, wait_s=limit)
+        silent = {each.proxy: "pending" for each in status.proxies if each.state is ProxyState.PENDING}
         try:
             async with asyncio.timeout(limit):
                 await self.authentication.at_version(version)
@@ -184,9 +200,9 @@ class Governance:
             silent[AUTHENTICATION_SERVICE] = f"decides by version {self.authentication.version}"
         return Propagation(
             policy=policy,
-            servers=tuple(each.proxy for each in reports),
+            servers=tuple(each.proxy for each in status.proxies),
             unacknowledged=silent,
-            rejected={each.proxy: each.reason for each in reports if each.state is ProxyState.REJECTED},
+            rejected={each.proxy: each.reason for each in status.proxies if each.state is ProxyState.REJECTED},
         )
 
     async def push_all(self) -> Propagation:
