@@ -118,10 +118,8 @@ class PolicyAdminClient:
             InvalidPolicies: the policies would be no good.
 
         """
-        return committed_of_answer(
-            await self._send(
-                "PUT", policy_path(key), content=document, headers=condition_headers(expected) | note_header(note)
-            )
+        return await self._change(
+            "PUT", policy_path(key), content=document, headers=condition_headers(expected), note=note
         )
 
     async def merge(self, key: PolicyKey, patch: Mapping[str, Any], *, expected: int, note: str = "") -> Committed:
@@ -134,16 +132,14 @@ class PolicyAdminClient:
 
     async def delete(self, key: PolicyKey, *, expected: int, note: str = "") -> Committed:
         """Remove a policy; the rest is as in `put`."""
-        return committed_of_answer(
-            await self._send("DELETE", policy_path(key), headers=condition_headers(expected) | note_header(note))
-        )
+        return await self._change("DELETE", policy_path(key), headers=condition_headers(expected), note=note)
 
     # ------------------------------------------------------------------ changes
 
     async def commit(self, writes: Iterable[Write], *, note: str = "") -> Committed:
         """Change several policies at once, all or nothing; each existing one says which version the author has read."""
         body = {"changes": [write_json(write) for write in writes]}
-        return committed_of_answer(await self._send("POST", "/v1/changes", content=body, headers=note_header(note)))
+        return await self._change("POST", "/v1/changes", content=body, note=note)
 
     async def validate(self, writes: Iterable[Write]) -> Judgement:
         """What `commit` would do, and everything that is wrong with it. Nothing is changed."""
@@ -157,9 +153,7 @@ class PolicyAdminClient:
 
     async def roll_back(self, to: int, *, note: str = "") -> Committed:
         """Make a new version in which everything is as it was in an old one."""
-        return committed_of_answer(
-            await self._send("POST", "/v1/rollback", content={"to": to}, headers=note_header(note))
-        )
+        return await self._change("POST", "/v1/rollback", content={"to": to}, note=note)
 
     async def changes(self, after: int) -> AsyncIterator[PolicyChange]:
         """Everything since a version as one change, then each further one as it happens (`model.policies.PolicyFeed`).
@@ -243,13 +237,11 @@ class PolicyAdminClient:
         names = ("server_name", "group", "weight", "priority")
         body = {name: getattr(endpoint, name) for name in names}
         path = endpoint_path(service, endpoint.host, endpoint.port)
-        return committed_of_answer(await self._send("PUT", path, content=body, headers=note_header(note)))
+        return await self._change("PUT", path, content=body, note=note)
 
     async def delete_endpoint(self, service: str, host: str, port: int, *, note: str = "") -> Committed:
         """Remove an endpoint from a service."""
-        return committed_of_answer(
-            await self._send("DELETE", endpoint_path(service, host, port), headers=note_header(note))
-        )
+        return await self._change("DELETE", endpoint_path(service, host, port), note=note)
 
     async def list_clients(self) -> list[dict[str, Any]]:
         """The members of the mesh, in the shape of X-Road."""
@@ -270,8 +262,12 @@ class PolicyAdminClient:
     # ------------------------------------------------------------------ the wire
 
     async def _patch(self, media_type: str, key: PolicyKey, patch: Any, expected: int, note: str) -> Committed:  # noqa: ANN401
-        headers = condition_headers(expected) | note_header(note) | {"content-type": media_type}
-        return committed_of_answer(await self._send("PATCH", policy_path(key), content=patch, headers=headers))
+        headers = condition_headers(expected) | {"content-type": media_type}
+        return await self._change("PATCH", policy_path(key), content=patch, headers=headers, note=note)
+
+    async def _change(self, method: str, path: str, *, note: str, **sent: Any) -> Committed:  # noqa: ANN401
+        headers = sent.pop("headers", {}) | note_header(note)
+        return committed_of_answer(await self._send(method, path, headers=headers, **sent))
 
     async def _get(self, path: str, *, wait_s: float = 0.0, **query: Any) -> dict[str, Any]:  # noqa: ANN401
         waiting = {"wait": f"{wait_s:.3f}"} if wait_s else {}

@@ -41,7 +41,7 @@ Difference = tuple[Document | None, Document | None]
 
 @dataclass(frozen=True)
 class Committed:
-    """What became of a change: its version, whether it made that, and the documents (created, changed, deleted, ...)."""
+    """What became of a change: its version, whether it made that, and the documents (created, deleted, ...)."""
 
     version: int
     changed: bool
