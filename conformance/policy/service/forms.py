@@ -138,7 +138,7 @@ def report_json(report: ProxyReport) -> dict[str, Any]:
         "version": report.version,
         "proxy": report.proxy,
         "state": report.state.value,
-        "since": report.since,
+        "since": report.since.replace("+00:00", "Z"),
         "reason": report.reason,
         "control_plane": report.control_plane,
     }

@@ -84,7 +84,7 @@ class Policies:
         """Several policies at once: all of it happens, or nothing."""
         writes, before = await self._writes(read(ChangesForm, call.body))
         unsaid = [
-            Flaw("is there already: say in `expected` at which version you have read it", name_of(write.key))
+            Flaw("say in `expected` in which version it was changed when you read it", name_of(write.key))
             for write in writes
             if write.expected is None
         ]
@@ -171,19 +171,20 @@ class Policies:
 
 def _check(asked: Conditions, stored: Stored | None, key: PolicyKey) -> None:
     """Whether what the author knows of the policy is still so."""
+    name = name_of(key)
     if stored is None:
         if asked.exists or asked.match is not None:
-            raise Problem(Reason.STALE, f"{name_of(key)} is not there (any more)")
+            raise Problem(Reason.STALE, f"{name} is not there", [Flaw("is not there", name, version=0)])
         return
     headers = {"etag": entity_tag(stored.changed_in)}
+    flaws = [Flaw(f"was changed in version {stored.changed_in}", name, version=stored.changed_in)]
     if asked.absent:
-        raise Problem(Reason.STALE, f"{name_of(key)} is there already", headers=headers)
+        raise Problem(Reason.STALE, f"{name} is there already", flaws, headers)
     if asked.match is None and not asked.exists:
-        detail = f"{name_of(key)} is there already: send the `ETag` under which you have read it as `If-Match`"
-        raise Problem(Reason.PRECONDITION_REQUIRED, detail, headers=headers)
+        detail = f"{name} is there already: send the `ETag` under which you have read it as `If-Match`"
+        raise Problem(Reason.PRECONDITION_REQUIRED, detail, flaws, headers)
     if asked.match is not None and stored.changed_in not in asked.match:
-        detail = f"{name_of(key)} was changed in version {stored.changed_in}; read it again, then decide again"
-        raise Problem(Reason.STALE, detail, headers=headers)
+        raise Problem(Reason.STALE, f"{name} is not what you have read; read again, then decide again", flaws, headers)
 
 
 def _check_name(document: Any, key: PolicyKey) -> None:  # noqa: ANN401 -- any value of JSON

@@ -65,6 +65,8 @@ class Flaw:
         document: kind and name of the policy, `service/citizen-id`; empty: not in a policy.
         pointer: the place in the document, or else in the request's body (RFC 6901); empty: the whole of it.
         parameter: the name of the parameter or header; empty: not in one.
+        next_step: what to do; empty: the reason says it.
+        version: the version in which the document was last changed (or deleted), where the author knows another one.
 
     """
 
@@ -72,12 +74,18 @@ class Flaw:
     document: str = ""
     pointer: str = ""
     parameter: str = ""
+    next_step: str = ""
+    version: int | None = None
 
-    def to_json(self) -> dict[str, str]:
+    def to_json(self) -> dict[str, Any]:
         """As in the contract: only what applies."""
-        place = {"parameter": self.parameter} if self.parameter else {"pointer": printable(self.pointer)}
-        document = {"document": printable(self.document)} if self.document else {}
-        return {**document, **place, "reason": printable(self.reason)}
+        return {
+            **({"document": printable(self.document)} if self.document else {}),
+            **({"parameter": self.parameter} if self.parameter else {"pointer": printable(self.pointer)}),
+            "reason": printable(self.reason),
+            **({"next_step": printable(self.next_step)} if self.next_step else {}),
+            **({} if self.version is None else {"version": self.version}),
+        }
 
 
 class Problem(Exception):  # noqa: N818 -- the RFC's word for what is answered

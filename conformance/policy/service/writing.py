@@ -91,7 +91,7 @@ class Writer:
             else:
                 documents[write.key] = write.document
         flaws = [
-            Flaw(f"the policy was last changed in version {current}, not in {write.expected}", name_of(write.key))
+            Flaw(f"was changed in version {current}, not in {write.expected}", name_of(write.key), version=current)
             for write in writes
             if write.expected not in {None, current := _changed_in(before, write.key)}
         ]
@@ -127,12 +127,12 @@ def refusal(error: UsageError, clash: Reason) -> Problem:
     """What a caller is told about a commit that was refused."""
     if isinstance(error, Conflict):
         flaws = [
-            Flaw(f"is at version {version}" if version else "is not there", document=name_of(key))
+            Flaw(f"was changed in version {version}" if version else "never was there", name_of(key), version=version)
             for key, version in error.documents.items()
         ]
         return Problem(clash, "somebody else was there first; read again, then decide again", flaws)
     if isinstance(error, InvalidPolicies):
-        flaws = [Flaw(f"{each.reason}; {each.next_step}", each.document, each.path) for each in error.problems]
+        flaws = [Flaw(each.reason, each.document, each.path, next_step=each.next_step) for each in error.problems]
         return Problem(Reason.INVALID, f"{error.what}; nothing was changed", flaws)
     return Problem(Reason.INVALID, f"{error.what}; nothing was changed", [Flaw(error.what, error.where or "")])
 
