@@ -12,76 +12,25 @@ import time
 from collections import Counter, deque
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from enum import Enum
 from typing import TYPE_CHECKING
 
 from conformance.controlplane.exchange import Rejection
 from conformance.controlplane.outcomes import Outcomes, Pending
 from conformance.controlplane.resources import Resource, ResourceType
 from conformance.controlplane.snapshot import AppliedVersion, Change, Snapshot, Version
+from conformance.controlplane.status import Event, EventKind, NodeStatus, TypeStatus
 from conformance.controlplane.subscription import Subscription
 
 if TYPE_CHECKING:
     from conformance.controlplane.stream import Stream
 
-__all__ = ["Event", "EventKind", "Node", "NodeStatus", "TypeStatus"]
+__all__ = ["Node"]
 
 log = logging.getLogger(__name__)
 
-HISTORY_LENGTH = 512
+HISTORY_LENGTH = 128
 # A proxy always follows these two; the others it asks for when one of these refers to them.
 ROOT_TYPES = (ResourceType.LISTENER, ResourceType.CLUSTER)
-
-
-class EventKind(Enum):
-    """What happened between the control plane and a node."""
-
-    CONNECT = "connect"
-    REQUEST = "request"
-    RESPONSE = "response"
-    ACK = "ack"
-    NACK = "nack"
-    DISCONNECT = "disconnect"
-
-
-@dataclass(frozen=True, slots=True)
-class Event:
-    """One observed event; `at` is seconds since the epoch."""
-
-    at: float
-    kind: EventKind
-    type: ResourceType | None = None
-    version: Version | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class TypeStatus:
-    """One type on one node. The counters are of everything ever sent to the node, over all its streams.
-
-    `refused` are the resources that the proxy does not have as they should be, since it said no to a response that held
-    them and has not accepted another one with them since; `rejection` is the last such no.
-    """
-
-    current: Version
-    sent: Version | None
-    acked: Version | None
-    rejection: Rejection | None
-    refused: frozenset[str]
-    subscribed: bool
-    responses: int
-    resources: int
-    bytes: int
-
-
-@dataclass(frozen=True, slots=True)
-class NodeStatus:
-    """One node. `connected_since` is seconds since the epoch, of its oldest open stream."""
-
-    node_id: str
-    known: bool
-    connected_since: float | None
-    streams: int
-    types: Mapping[ResourceType, TypeStatus]
 
 
 @dataclass(slots=True)
@@ -269,30 +218,37 @@ class Node:
 
     def has_accepted(self, wanted: AppliedVersion) -> bool:
         """Whether nothing is missing of a version that was not refused."""
-        return not self.missing_of(wanted)
+        return bool(self.streams) and not any(
+            self._is_unasked(kind, wanted.names[kind]) or self._behind(kind, version) is not None
+            for kind, version in wanted.versions.items()
+        )
 
     def missing_of(self, wanted: AppliedVersion) -> list[str]:
         """In words, what is still missing until `wanted` is acknowledged; empty when it is."""
         if not self.streams:
             return ["the node is not connected"]
-        return [
-            words
-            for kind, version in wanted.versions.items()
-            if (words := self._missing(kind, version, wanted.names[kind])) is not None
-        ]
+        words = []
+        for kind, version in wanted.versions.items():
+            behind = self._behind(kind, version)
+            if self._is_unasked(kind, wanted.names[kind]):
+                words.append(f"{kind}: not subscribed to yet")
+            elif behind is not None:
+                words.append(f"{kind}: {version} wanted, last acknowledged {behind.acked or 'none'}")
+        return words
 
-    def _missing(self, kind: ResourceType, version: Version, names: frozenset[str]) -> str | None:
+    def _is_unasked(self, kind: ResourceType, names: frozenset[str]) -> bool:
+        """Whether the proxy has yet to subscribe to one of these, and will."""
         followers = self._followers(kind)
-        resources = self.snapshot.resources[kind]
-        needed = [
-            name for name in names if name in resources and (kind in ROOT_TYPES or name in self._references[kind])
-        ]
-        if any(not any(follower.wants(name) for follower in followers) for name in needed):
-            return f"{kind}: not subscribed to yet"
-        for follower in followers:
-            if not follower.has_reached(version):
-                return f"{kind}: {version} wanted, last acknowledged {follower.acked or 'none'}"
-        return None
+        return any(
+            name in self.snapshot.resources[kind]
+            and not any(follower.wants(name) for follower in followers)
+            and (kind in ROOT_TYPES or name in self._references[kind])
+            for name in names
+        )
+
+    def _behind(self, kind: ResourceType, version: Version) -> Subscription | None:
+        """A subscription that has not answered this version."""
+        return next((each for each in self._followers(kind) if not each.has_reached(version)), None)
 
     def _followers(self, kind: ResourceType) -> list[Subscription]:
         return [stream.subscriptions[kind] for stream in self.streams if kind in stream.subscriptions]

@@ -21,7 +21,11 @@ __all__ = ["Reference", "Resource", "ResourceType", "encode"]
 
 
 class ResourceType(Enum):
-    """The resource types that the control plane serves; the value is the full name of the protobuf message."""
+    """The resource types that the control plane serves; the value is the full name of the protobuf message.
+
+    `type_url` stands in requests and responses. `listed_whole`: a state-of-the-world response has to list all of them,
+    because absence means removal. `name_field` is the field that holds the resource's name.
+    """
 
     LISTENER = "envoy.config.listener.v3.Listener"
     SCOPED_ROUTE = "envoy.config.route.v3.ScopedRouteConfiguration"
@@ -31,26 +35,17 @@ class ResourceType(Enum):
     SECRET = "envoy.extensions.transport_sockets.tls.v3.Secret"  # noqa: S105 -- the name of a message
     EXTENSION_CONFIG = "envoy.config.core.v3.TypedExtensionConfig"
 
-    # Members are looked up in dicts on every message; Enum's own hash and repr are slow and long.
+    # Members are looked up in dicts on every message; Enum's own hash, properties and repr are slow or long.
     __hash__ = object.__hash__
+
+    def __init__(self, message: str) -> None:
+        kind = message.rpartition(".")[2]
+        self.type_url = type_url(message)
+        self.listed_whole = kind in ("Listener", "Cluster", "ScopedRouteConfiguration")
+        self.name_field = "cluster_name" if kind == "ClusterLoadAssignment" else "name"
 
     def __str__(self) -> str:
         return self.name
-
-    @property
-    def type_url(self) -> str:
-        """What stands in `type_url` of requests and responses."""
-        return type_url(self.value)
-
-    @property
-    def listed_whole(self) -> bool:
-        """Whether a state-of-the-world response has to list all of them, because absence means removal."""
-        return self in (ResourceType.LISTENER, ResourceType.CLUSTER, ResourceType.SCOPED_ROUTE)
-
-    @property
-    def name_field(self) -> str:
-        """The field that holds the resource's name."""
-        return "cluster_name" if self is ResourceType.ENDPOINT else "name"
 
 
 Reference = tuple[ResourceType, str]

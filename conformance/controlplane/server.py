@@ -19,10 +19,11 @@ import grpc.aio
 
 from conformance.controlplane.behaviour import Behaviour
 from conformance.controlplane.exchange import Dialect, Rejection
-from conformance.controlplane.node import Event, EventKind, Node, NodeStatus
+from conformance.controlplane.node import Node
 from conformance.controlplane.outcomes import Outcomes
-from conformance.controlplane.resources import ResourceType, encode
+from conformance.controlplane.resources import Reference, Resource, ResourceType, encode
 from conformance.controlplane.snapshot import AppliedVersion, Change, Snapshot, Version, new_epoch
+from conformance.controlplane.status import Event, EventKind, NodeStatus
 from conformance.controlplane.stream import Stream
 from conformance.model.errors import DeadlineExceeded, EnvironmentFault, MeshmarkError, SuiteFault
 from conformance.protobuf.listen import TlsListen, UnixListen
@@ -148,17 +149,20 @@ class ControlPlane:
     def update(
         self,
         node_id: str,
-        changed: Mapping[tuple[ResourceType, str], Mapping[str, Any]],
-        removed: Collection[tuple[ResourceType, str]] = (),
+        changed: Mapping[Reference, Mapping[str, Any] | Resource],
+        removed: Collection[Reference] = (),
     ) -> AppliedVersion:
         """Set some resources of a node and remove some, unless they are set; the cost follows the change.
+
+        What many nodes get alike is best encoded once, with `resources.encode`.
 
         Raises:
             InvalidResource: one of them is malformed. Nothing was changed then.
 
         """
         change = Change(
-            {key: encode(*key, fields) for key, fields in changed.items()}, frozenset(removed) - changed.keys()
+            {key: each if isinstance(each, Resource) else encode(*key, each) for key, each in changed.items()},
+            frozenset(removed) - changed.keys(),
         )
         node = self._node(node_id)
         applied = AppliedVersion(node_id, {}, {})

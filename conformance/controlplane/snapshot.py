@@ -10,6 +10,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
+from typing import NamedTuple
 
 from conformance.controlplane.resources import Resource, ResourceType
 
@@ -25,8 +26,7 @@ def new_epoch() -> int:
     return _latest_epoch
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Version:
+class Version(NamedTuple):
     """The version of one type on one node; as text `epoch.number`. Later ones are greater."""
 
     epoch: int
@@ -34,6 +34,10 @@ class Version:
 
     def __str__(self) -> str:
         return f"{self.epoch}.{self.number}"
+
+    def next(self) -> Version:
+        """The one after it."""
+        return Version(self.epoch, self.number + 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,22 +87,18 @@ class Snapshot:
 
     def apply(self, change: Change) -> Snapshot:
         """The next snapshot. The cost follows the change, but for one shallow copy of each mapping concerned."""
-        resources = dict(self.resources)
-        versions = dict(self.versions)
-        copied: dict[ResourceType, dict[str, Resource]] = {}
-
-        def writable(kind: ResourceType) -> dict[str, Resource]:
-            if kind not in copied:
-                copied[kind] = self.resources[kind].copy()
-                resources[kind] = MappingProxyType(copied[kind])
-                versions[kind] = Version(self.versions[kind].epoch, self.versions[kind].number + 1)
-            return copied[kind]
-
+        kinds = {kind for keys in (change.changed, change.removed) for kind, _ in keys}
+        if not kinds:
+            return self
+        copied = {kind: self.resources[kind].copy() for kind in kinds}
         for (kind, name), resource in change.changed.items():
-            writable(kind)[name] = resource
+            copied[kind][name] = resource
         for kind, name in change.removed:
-            writable(kind).pop(name, None)
-        return Snapshot(MappingProxyType(resources), MappingProxyType(versions))
+            copied[kind].pop(name, None)
+        return Snapshot(
+            {**self.resources, **{kind: MappingProxyType(named) for kind, named in copied.items()}},
+            {**self.versions, **{kind: self.versions[kind].next() for kind in kinds}},
+        )
 
     def effective(self, change: Change) -> Change:
         """The part of `change` that makes a difference."""

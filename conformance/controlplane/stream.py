@@ -15,9 +15,10 @@ from collections.abc import Collection, Mapping, Sequence
 
 from conformance.controlplane.behaviour import Behaviour
 from conformance.controlplane.exchange import Batch, Dialect
-from conformance.controlplane.node import EventKind, Node
+from conformance.controlplane.node import Node
 from conformance.controlplane.resources import Resource, ResourceType
 from conformance.controlplane.snapshot import Snapshot
+from conformance.controlplane.status import EventKind
 from conformance.controlplane.subscription import PATIENCE_S, Subscription
 from conformance.protobuf import wire
 from conformance.protobuf.messages import DynamicMessage
@@ -55,6 +56,7 @@ REFERRERS: Mapping[ResourceType, Sequence[ResourceType]] = {
     EXTENSION_CONFIG: (LISTENER,),
 }
 TYPE_OF_URL = {kind.type_url: kind for kind in ResourceType}
+ENCODED_TYPE_URL = {kind: wire.field(4, kind.type_url.encode()) for kind in ResourceType}
 
 
 class Stream:
@@ -143,7 +145,8 @@ class Stream:
 
     def wake(self) -> None:
         """Something may be due."""
-        self._awake.set()
+        if self._over or self._is_due():
+            self._awake.set()
 
     async def next_response(self) -> bytes | None:
         """Wait until a response is due, and return it encoded; None: the client has ended the stream."""
@@ -165,11 +168,13 @@ class Stream:
     def _set_alarm(self) -> None:
         """Look again when patience runs out, should nothing happen before."""
         self._stop_alarm()
-        concerned = [each for each in self.subscriptions.values() if each.has_news or each.has_removals]
+        concerned = [each for each in self.subscriptions.values() if each.is_due]
+        if not concerned:
+            return
         now = time.monotonic()
         ends = [each.patience_until for each in concerned] + [at + PATIENCE_S for at in self._waiting_since.values()]
         future = [at for at in ends if at is not None and at > now]
-        if concerned and future:
+        if future:
             self._alarm = asyncio.get_running_loop().call_later(min(future) - now, self.wake)
 
     def _stop_alarm(self) -> None:
@@ -180,6 +185,9 @@ class Stream:
     def due_response(self) -> bytes | None:
         """The response that is due now, encoded; None: nothing is."""
         if not self._node.known:
+            return None
+        if not self._is_due():
+            self._waiting_since.clear()
             return None
         now = time.monotonic()
         for kind in SENDING_ORDER:
@@ -202,6 +210,9 @@ class Stream:
                 continue
             return self._encode(subscription, batch, permitted, now)
         return None
+
+    def _is_due(self) -> bool:
+        return any(each.is_due for each in self.subscriptions.values())
 
     def _busy(self, kinds: Sequence[ResourceType], now: float) -> bool:
         concerned = (self.subscriptions[kind] for kind in kinds if kind in self.subscriptions)
@@ -253,10 +264,14 @@ class Stream:
         return response
 
 
+def _head(kind: ResourceType, version: str) -> bytes:
+    """What the responses of both dialects begin with."""
+    return wire.field(1, version.encode()) + ENCODED_TYPE_URL[kind]
+
+
 def _response(kind: ResourceType, version: str, resources: Mapping[str, Resource]) -> bytes:
     """A DiscoveryResponse without its nonce."""
-    parts = [wire.field(1, version.encode()), wire.field(4, kind.type_url.encode())]
-    return b"".join([*parts, *(resource.encoded for resource in resources.values())])
+    return b"".join([_head(kind, version), *(resource.encoded for resource in resources.values())])
 
 
 def _whole_listing(snapshot: Snapshot, kind: ResourceType) -> bytes:
@@ -270,7 +285,7 @@ def _delta_response(
     kind: ResourceType, version: str, resources: Mapping[str, Resource], removed: Collection[str]
 ) -> bytes:
     """A DeltaDiscoveryResponse without its nonce."""
-    parts = [wire.field(1, version.encode()), wire.field(4, kind.type_url.encode())]
+    parts = [_head(kind, version)]
     for name, resource in resources.items():
         identity = wire.field(1, resource.digest.encode()) + wire.field(3, name.encode())
         parts.append(wire.field(2, identity + resource.encoded))

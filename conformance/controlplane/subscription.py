@@ -188,6 +188,11 @@ class Subscription:
     # -- what is due ---------------------------------------------------------------------------------------------------
 
     @property
+    def is_due(self) -> bool:
+        """Whether there is anything to tell the client."""
+        return bool(self._due or self._gone or self._unanswered)
+
+    @property
     def has_news(self) -> bool:
         """Whether resources, or the first answer, are due; removals alone are not news."""
         return bool(self._due) or self._unanswered

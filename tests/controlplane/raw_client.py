@@ -9,9 +9,9 @@ from typing import Any
 import grpc
 import grpc.aio
 
-from conformance.controlplane.node import EventKind
 from conformance.controlplane.resources import ResourceType
 from conformance.controlplane.server import ControlPlane
+from conformance.controlplane.status import EventKind
 from conformance.protobuf.listen import UnixListen
 from conformance.protobuf.messages import message_class, unpack
 from conformance.system.deadlines import until

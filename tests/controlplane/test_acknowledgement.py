@@ -23,8 +23,8 @@ from xds_parts import (
     world,
 )
 
-from conformance.controlplane.node import EventKind
 from conformance.controlplane.server import ControlPlane, Rejected
+from conformance.controlplane.status import EventKind
 from conformance.model.errors import DeadlineExceeded
 from conformance.system.deadlines import until
 

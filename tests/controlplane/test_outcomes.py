@@ -9,9 +9,9 @@ from raw_client import RawClient
 from xds_parts import CLUSTER, ENDPOINT, ROUTE, WITHIN_S, cluster, clusters, endpoints, load_assignments, merged, world
 from xds_parts import routes as a_route
 
-from conformance.controlplane.node import EventKind
 from conformance.controlplane.outcomes import FOLLOWED_APART, Outcome, Outcomes, OutcomeState
 from conformance.controlplane.server import ControlPlane
+from conformance.controlplane.status import EventKind
 
 APPLIED, REJECTED = OutcomeState.APPLIED, OutcomeState.REJECTED
 

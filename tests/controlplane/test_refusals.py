@@ -24,9 +24,9 @@ from xds_parts import (
 )
 
 from conformance.controlplane.exchange import Dialect
-from conformance.controlplane.node import EventKind
 from conformance.controlplane.resources import ResourceType
 from conformance.controlplane.server import ControlPlane, Rejected
+from conformance.controlplane.status import EventKind
 from conformance.model.errors import DeadlineExceeded
 
 PROTOCOLS = pytest.mark.parametrize("protocol", ["whole", "delta"])

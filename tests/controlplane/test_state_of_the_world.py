@@ -18,8 +18,8 @@ from xds_parts import (
     world,
 )
 
-from conformance.controlplane.node import EventKind
 from conformance.controlplane.server import ControlPlane
+from conformance.controlplane.status import EventKind
 
 
 async def test_a_wildcard_subscription_gets_everything_of_the_type_and_nothing_else(

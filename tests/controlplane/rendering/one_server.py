@@ -17,7 +17,6 @@ from xds_parts import WITHIN_S, Mesh
 
 from conformance.controlplane.rendering import (
     Identity,
-    ListenAddress,
     OutboundService,
     Rendered,
     SecurityServerView,
