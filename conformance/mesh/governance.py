@@ -7,7 +7,7 @@ knew, and one that takes over knows only what the store holds.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,17 +24,20 @@ from conformance.model.errors import DeadlineExceeded
 from conformance.model.policies import Policy, PolicyKey, key_of
 from conformance.model.timeouts import Timeouts
 from conformance.pki import TrustDomain
-from conformance.policy.client import ANY, PolicyAdminClient
+from conformance.policy.client import PolicyAdminClient
 from conformance.policy.documents import to_document
 from conformance.policy.resolution import PolicyResolver
 from conformance.policy.service import PolicyAdminService, Role
-from conformance.policy.store import ProxyState, Store, Write
+from conformance.policy.store import Document, ProxyState, Store, Write
 from conformance.policy.store.opening import open_store
 from conformance.protobuf.listen import UnixListen
 
 __all__ = ["Governance", "Propagation"]
 
 AUTHENTICATION_SERVICE = "authentication-service"
+MOST_AT_ONCE = 100
+"""Documents that the policy admin service takes in one change."""
+FEW = 10
 SERVICE = "policy-admin-service"
 """The path of the identity of the policy admin service."""
 SUITE = "operator/suite"
@@ -176,10 +179,21 @@ class Governance:
     # ------------------------------------------------------------------ policies
 
     async def commit(self, *policies: Policy, deleted: tuple[PolicyKey, ...] = (), note: str) -> int:
-        """Change policies, all or none; gives the version that holds the change."""
-        writes = [Write(key_of(policy), to_document(policy), ANY) for policy in policies]
-        writes += [Write(key, None, ANY) for key in deleted]
-        return (await self.client.commit(writes, note=note)).version
+        """Change policies, a hundred at once, all of them or none; gives the version that holds the change."""
+        written: dict[PolicyKey, Document | None] = {key_of(policy): to_document(policy) for policy in policies}
+        written |= dict.fromkeys(deleted)
+        known = await self._versions(written)
+        writes = [Write(key, document, known.get(key)) for key, document in written.items()]
+        for first in range(0, len(writes), MOST_AT_ONCE):
+            committed = await self.client.commit(writes[first : first + MOST_AT_ONCE], note=note)
+        return committed.version
+
+    async def _versions(self, keys: Collection[PolicyKey]) -> dict[PolicyKey, int]:
+        """In which version each of these was changed last, as an editor has to know who changes it again."""
+        if len(keys) > FEW:
+            return {key: stored.changed_in for key, stored in (await self.client.documents()).items()}
+        found = await asyncio.gather(*(self.client.document(key) for key in keys))
+        return {key: stored.changed_in for key, stored in zip(keys, found, strict=True) if stored}
 
     async def roll_back(self, version: int) -> int:
         """Back to the policies of a version; gives the version that holds the change."""
