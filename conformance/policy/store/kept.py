@@ -21,9 +21,10 @@ from conformance.model.errors import EnvironmentFault, UsageError
 from conformance.model.policies import PolicyChange, PolicyKey
 from conformance.policy.store import Author, Conflict, Entry, Judge, ProxyReport, Stored, Write
 from conformance.policy.store.database import Database, Session
-from conformance.policy.store.following import Followers, PolicyReader, change_between
+from conformance.policy.store.following import Followers
 from conformance.policy.store.history import document_at, entries
 from conformance.policy.store.reports import ReportBook
+from conformance.policy.store.resolving import Resolver
 from conformance.policy.store.snapshot import EMPTY, Documents, Snapshot, from_text, newest, same, text_of
 
 __all__ = ["KeptStore"]
@@ -46,11 +47,8 @@ def _utc_now() -> datetime:
 class KeptStore:
     """A store on top of a database. Implements `conformance.policy.store.Store`."""
 
-    def __init__(
-        self, database: Database, read_policies: PolicyReader, clock: Callable[[], datetime] = _utc_now
-    ) -> None:
+    def __init__(self, database: Database, clock: Callable[[], datetime] = _utc_now) -> None:
         self._database = database
-        self._read_policies = read_policies
         self._clock = clock
         # A thread each, so that whoever reads never waits for a commit that waits for its turn.
         self._reader = ThreadPoolExecutor(1, "policies-read")
@@ -58,6 +56,7 @@ class KeptStore:
         # Only ever replaced by another whole snapshot, so both threads may do that at any time.
         self._snapshot = EMPTY
         self._book = ReportBook()
+        self._resolver = Resolver()
         self._followers = Followers(database)
 
     async def commit(self, writes: Sequence[Write], *, author: Author, note: str, judge: Judge) -> int:
@@ -110,20 +109,19 @@ class KeptStore:
 
     async def changes(self, after: int) -> AsyncIterator[PolicyChange]:
         """Everything since version `after` as one change, then each further one as it happens, without end."""
-        known: Snapshot | None = None
         interrupted = False
         async with contextlib.aclosing(self._followers.occasions()) as occasions:
             async for _ in occasions:
                 try:
-                    news = await self._read(partial(self._news, known=known, after=after))
+                    change = await self._read(partial(self._news, after=after))
                 except EnvironmentFault as fault:
                     if not interrupted:
                         logging.getLogger(__name__).warning("policies cannot be followed at the moment: %s", fault)
                     interrupted = True
                     continue
                 interrupted = False
-                if news is not None:
-                    known, change = news
+                if change is not None:
+                    after = change.version
                     yield change
 
     async def close(self) -> None:
@@ -211,14 +209,10 @@ class KeptStore:
                 next_step="name a version of the history; if the store was set back to a backup, begin again at 0",
             )
 
-    def _news(self, session: Session, *, known: Snapshot | None, after: int) -> tuple[Snapshot, PolicyChange] | None:
-        if known is None:
-            known = self._snapshot_at(session, version=after)
-        self._check_version(session, known.version)
+    def _news(self, session: Session, *, after: int) -> PolicyChange | None:
+        self._check_version(session, after)
         now = self._current(session)
-        if now.version == known.version:
-            return None
-        return now, change_between(session, known, now, self._read_policies)
+        return self._resolver.change(session, after, now) if now.version > after else None
 
 
 def _stored(write: Write, version: int) -> Stored | None:

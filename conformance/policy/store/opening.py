@@ -8,26 +8,24 @@ from urllib.parse import urlsplit
 
 from conformance.model.errors import UsageError
 from conformance.policy.store.database import Database
-from conformance.policy.store.following import PolicyReader
 from conformance.policy.store.kept import KeptStore
 
 __all__ = ["open_store"]
 
 
-async def open_store(url: str, read_policies: PolicyReader) -> KeptStore:
+async def open_store(url: str) -> KeptStore:
     """Open a store, and make it if it is not there yet.
 
     Args:
         url: `sqlite:PATH` or a path: a file, for processes of one machine; `postgresql://...`: a PostgreSQL database,
             for any number of machines (needs the extra `postgres`).
-        read_policies: what followers are told about a change of documents.
 
     Raises:
         UsageError: the URL names no store, or something that is not a store of this schema.
         EnvironmentFault: it cannot be opened.
 
     """
-    return KeptStore(await asyncio.to_thread(_database, url), read_policies)
+    return KeptStore(await asyncio.to_thread(_database, url))
 
 
 def _database(url: str) -> Database:

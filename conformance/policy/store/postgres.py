@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import LiteralString
@@ -81,7 +82,10 @@ GUARDS = (
     f"INSERT INTO schema_version VALUES ({SCHEMA_VERSION})",  # noqa: S608 -- a constant
 )
 
-WAIT_FOR_IT = "see that the server runs and can be reached, then try again; what was acknowledged is still there"
+CONNECT = (
+    "see that the server runs and can be reached, that there is such a database and that this user may use it; "
+    "what was acknowledged is still there"
+)
 
 Connection = psycopg.Connection[Row]
 
@@ -122,8 +126,12 @@ class PostgresDatabase:
         self._conninfo, self.where, self._secrets = _understood(url)
         self._reader: Connection | None = None
         self._writer: Connection | None = None
-        with self.writing() as session:
-            self._prepare(session)
+        try:
+            with self.writing() as session:
+                self._prepare(session)
+        except BaseException:
+            self.close()
+            raise
 
     @contextmanager
     def reading(self) -> Iterator[PostgresSession]:
@@ -180,10 +188,13 @@ class PostgresDatabase:
                 return connection
         try:
             connection = psycopg.connect(self._conninfo, autocommit=True)
-            for setting in SETTINGS:
-                connection.execute(setting)
-            connection.execute(begin)
         except psycopg.Error as error:
+            raise self._fault(error) from error
+        try:
+            for statement in (*SETTINGS, begin):
+                connection.execute(statement)
+        except psycopg.Error as error:
+            connection.close()
             raise self._fault(error) from error
         return connection
 
@@ -230,15 +241,9 @@ class PostgresDatabase:
             )
 
     def _fault(self, error: psycopg.Error) -> MeshmarkError:
-        what, next_step = "the database cannot be reached", WAIT_FOR_IT
         match error:
-            case errors.InvalidPassword() | errors.InvalidAuthorizationSpecification() | errors.InsufficientPrivilege():
-                what, next_step = (
-                    "the database does not let us in",
-                    "give this user the right to use and make the store",
-                )
-            case errors.InvalidCatalogName():
-                what, next_step = "there is no such database", "make it (CREATE DATABASE), or name another one"
+            case errors.InsufficientPrivilege():
+                what, next_step = "this user may not do that", "let the user who made the store, or its owner, use it"
             case errors.LockNotAvailable():
                 what = f"another process has been writing for {BUSY_S} s"
                 next_step = "end the session that holds the advisory lock (pg_locks, pg_stat_activity), then try again"
@@ -247,7 +252,7 @@ class PostgresDatabase:
             case errors.ReadOnlySqlTransaction():
                 what, next_step = "the database does not take changes", "name the primary server, not a standby"
             case psycopg.OperationalError():
-                pass
+                what, next_step = "there is no connection to the database", CONNECT
             case _:
                 what, next_step = "the store cannot be used", "see what the server's log says, then try again"
         return EnvironmentFault(what, where=self.where, detail=self._scrubbed(error), next_step=next_step)
@@ -264,16 +269,18 @@ def _understood(url: str) -> tuple[str, str, list[str]]:
     try:
         given = conninfo_to_dict(url)
     except psycopg.ProgrammingError:
-        # Its message quotes the part that it does not understand, which may be one of a password.
+        given = {}
+    host, port, name = (str(given.get(key, "")) for key in ("host", "port", "dbname"))
+    # With signs of URLs in it, a password is taken for other parts, which we would show; libpq's message shows it, too.
+    if not given or "@" in host + name or "/" in name or not re.fullmatch(r"[0-9,]*", port):
         raise UsageError(
             "the address of the database cannot be understood",
             where="postgresql://...",
             next_step="write postgresql://USER:PASSWORD@HOST:PORT/NAME, with %40 for @ and %2F for / in a password",
-        ) from None
+        )
     secrets = [str(given[key]) for key in ("password", "sslpassword") if given.get(key)]
-    place = "{host}:{port}/{dbname}".format_map({"host": "", "port": "", "dbname": ""} | given)
     settings = DEFAULTS | {name: str(value) for name, value in given.items()}
-    return make_conninfo("", **settings), f"postgresql://{place}", secrets
+    return make_conninfo("", **settings), f"postgresql://{host}:{port}/{name}", secrets
 
 
 def _in_words_of_psycopg(statement: str) -> LiteralString:

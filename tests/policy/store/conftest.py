@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 from postgres_server import PostgresServer, programs
-from stores import read_plainly
 
 from conformance.policy.store.kept import KeptStore
 from conformance.policy.store.opening import open_store
@@ -56,7 +55,7 @@ async def opened() -> AsyncIterator[Callable[[str], Awaitable[KeptStore]]]:
     async with contextlib.AsyncExitStack() as stack:
 
         async def open_it(url: str) -> KeptStore:
-            store = await open_store(url, read_plainly)
+            store = await open_store(url)
             stack.push_async_callback(store.close)
             return store
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from conformance.model.policies import Kind, MemberPolicy, Policy, PolicyChange, PolicyKey
-from conformance.policy.store import Author, Document, Store, Stored, Write
+from conformance.model.policies import Kind, PolicyChange, PolicyKey, key_of
+from conformance.policy.store import Author, Document, Store, Write
 
 ANNA = Author("spiffe://mesh.example/people/anna", "operator")
 PATIENCE_S = 60.0
@@ -37,19 +37,30 @@ async def values(store: Store, version: int | None = None) -> dict[str, Any]:
     return {name: stored.document["value"] for (_, name), stored in (await store.documents(version)).items()}
 
 
-def read_plainly(
-    before: Mapping[PolicyKey, Stored], now: Mapping[PolicyKey, Stored], changed: Collection[PolicyKey]
-) -> list[Policy]:
-    """Policies that show name and value of their documents, and nothing else."""
-    return [MemberPolicy(key[1], str(now[key].document["value"])) for key in sorted(changed) if key in now]
+def member(name: str, *, domain: str = "mesh.test") -> Write:
+    identity = f"spiffe://{domain}/security-server/{name}"
+    return Write((Kind.MEMBER, name), {"kind": "member", "name": name, "identity": identity})
 
 
-def told(change: PolicyChange) -> tuple[int, dict[str, str], tuple[str, ...]]:
-    """A change in short: version, what is new, what is gone."""
-    put = {one.member: one.identity for one in change.put if isinstance(one, MemberPolicy)}
-    return change.version, put, tuple(name for _, name in change.deleted)
+def served(name: str, *callers: str, code: str = "") -> Write:
+    document = {"kind": "service", "name": name, "provider": "office", "access": [{"caller": each} for each in callers]}
+    return Write(service(name), document | ({"code": code} if code else {}))
 
 
-async def next_of(changes: AsyncIterator[PolicyChange]) -> tuple[int, dict[str, str], tuple[str, ...]]:
-    async with asyncio.timeout(PATIENCE_S):
-        return told(await anext(changes))
+def told(change: PolicyChange) -> tuple[int, list[str], list[str]]:
+    """A change in short: version, what is new or different, what is gone."""
+    return change.version, [key_of(policy)[1] for policy in change.put], [name for _, name in change.deleted]
+
+
+class Following:
+    """A follower of a store."""
+
+    def __init__(self, store: Store, after: int = 0) -> None:
+        self._changes = store.changes(after)
+
+    async def next(self) -> PolicyChange:
+        async with asyncio.timeout(PATIENCE_S):
+            return await anext(self._changes)
+
+    async def next_in_short(self) -> tuple[int, list[str], list[str]]:
+        return told(await self.next())

@@ -1,17 +1,19 @@
 """The file of a store: whose it is, what is refused, and what happens when its disk is full."""
 
+# ruff: noqa: ASYNC240 -- nothing else runs on these loops
+
 from __future__ import annotations
 
+import contextlib
 import os
 import sqlite3
 import stat
 import subprocess
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import closing
 from pathlib import Path
 
 import pytest
-from stores import commit, put, read_plainly, values
+from stores import commit, put, values
 
 from conformance.model.errors import EnvironmentFault, MeshmarkError, UsageError
 from conformance.policy.store.kept import KeptStore
@@ -26,7 +28,7 @@ def mode(path: Path) -> int:
 
 async def refusal(url: object) -> MeshmarkError:
     with pytest.raises(MeshmarkError) as refused:
-        await (await open_store(str(url), read_plainly)).close()
+        await (await open_store(str(url))).close()
     assert refused.value.next_step
     return refused.value
 
@@ -43,7 +45,7 @@ async def test_a_store_and_all_its_files_are_their_owners_alone(file: Path, open
 
 
 async def test_a_store_that_is_closed_is_one_file(file: Path) -> None:
-    store = await open_store(f"sqlite:{file}", read_plainly)
+    store = await open_store(f"sqlite:{file}")
     await commit(store, put("births", 1))
     await store.close()
     assert list(file.parent.iterdir()) == [file]
@@ -68,7 +70,7 @@ async def test_a_file_that_is_no_store_is_refused_and_left_as_it_is(file: Path, 
 
 
 async def test_another_programs_database_is_refused_and_left_as_it_is(file: Path) -> None:
-    with closing(sqlite3.connect(file)) as connection:
+    with contextlib.closing(sqlite3.connect(file)) as connection:
         connection.execute("CREATE TABLE versions (version INTEGER)")
     content = file.read_bytes()
     error = await refusal(file)
@@ -78,8 +80,8 @@ async def test_another_programs_database_is_refused_and_left_as_it_is(file: Path
 
 
 async def test_a_store_of_another_schema_is_refused_and_left_as_it_is(file: Path) -> None:
-    await (await open_store(str(file), read_plainly)).close()
-    with closing(sqlite3.connect(file)) as connection:
+    await (await open_store(str(file))).close()
+    with contextlib.closing(sqlite3.connect(file)) as connection:
         connection.execute("PRAGMA user_version = 7")
     content = file.read_bytes()
     error = await refusal(file)
@@ -123,8 +125,9 @@ async def test_what_names_no_store_is_refused_without_showing_a_password(url: st
 async def test_the_file_itself_refuses_to_change_history(file: Path, opened: Open, statement: str) -> None:
     store = await opened(str(file))
     await commit(store, put("births", 1))
-    with closing(sqlite3.connect(file)) as connection, pytest.raises(sqlite3.IntegrityError, match=r"history|grow"):
+    with contextlib.closing(sqlite3.connect(file)) as connection, pytest.raises(sqlite3.IntegrityError) as no:
         connection.execute(statement)
+    assert str(no.value) in {"history is only ever added to", "versions grow by one"}
     assert await values(store) == {"births": 1}
 
 
@@ -158,9 +161,10 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 def fill(folder: Path) -> Path:
     """Nothing more fits on the disk until this file is gone."""
     filler = folder / "filler"
-    with filler.open("wb", buffering=0) as file, pytest.raises(OSError, match="No space left"):
-        while True:
-            file.write(b"x" * 4096)
+    with filler.open("wb", buffering=0) as file, contextlib.suppress(OSError):
+        while file.write(b"x" * 4096):
+            pass
+    assert not os.statvfs(folder).f_bavail
     return filler
 
 
@@ -185,10 +189,15 @@ async def test_commits_until_the_disk_is_full_are_all_kept(small_disk: Path, ope
     url = str(small_disk / "policies.db")
     store = await opened(url)
     done = 0
-    with pytest.raises(EnvironmentFault):
+
+    async def commit_for_ever() -> None:
+        nonlocal done
         while True:
             await commit(store, put(f"service-{done}", "x" * 10_000))
             done += 1
+
+    with pytest.raises(EnvironmentFault):
+        await commit_for_ever()
     assert 10 < done < 100
     for one in (store, await opened(url)):
         assert len(await values(one)) == await one.version() == len(await one.history()) == done

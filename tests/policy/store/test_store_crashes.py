@@ -18,7 +18,7 @@ from conformance.policy.store import Document
 from conformance.policy.store.kept import KeptStore
 
 WRITER = Path(__file__).with_name("writer_process.py")
-ROUNDS = 25
+ROUNDS = 15
 WRITERS = 2
 
 Open = Callable[[str], Awaitable[KeptStore]]
