@@ -48,6 +48,8 @@ NEEDED = {
     "tuple_type": "a list is needed",
 }
 """What is wrong with a value that has the wrong shape."""
+WORDS = {str, int, float, bool, type(None)}
+"""Most values are one of these, and to ask whether they are forms takes longer."""
 WHOLE = "the keys of each kind are described in policy.schema.json"
 
 
@@ -129,9 +131,11 @@ def _value(form: Form) -> object:
 
 
 def _plain(value: object) -> object:
-    if isinstance(value, Form):
-        return _value(value)
-    return tuple(_plain(item) for item in value) if isinstance(value, tuple) else value
+    if type(value) in WORDS:
+        return value
+    if isinstance(value, tuple):
+        return tuple(_plain(item) for item in value)
+    return _value(value) if isinstance(value, Form) else value
 
 
 def _content(policy: Policy) -> dict[str, Any]:

@@ -108,9 +108,9 @@ def _headers(route: Route) -> set[tuple[str, str]]:
     return {(header.name.lower(), header.value) for header in route.headers}
 
 
-def _specificity(route: Route) -> tuple[bool, int, bool, int]:
+def _specificity(route: Route) -> tuple[bool, int, int, bool]:
     exact = route.match.kind is PathMatchKind.EXACT
-    return (not exact, -len(route.match.path), not route.methods, -len(route.headers))
+    return (not exact, -len(route.match.path), -len(route.headers), not route.methods)
 
 
 def _prefixes_of(path: str) -> Iterator[str]:
