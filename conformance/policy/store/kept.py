@@ -15,6 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
+from types import MappingProxyType
 from typing import TypeVar
 
 from conformance.model.errors import EnvironmentFault, UsageError
@@ -25,7 +26,7 @@ from conformance.policy.store.following import Followers
 from conformance.policy.store.history import document_at, entries
 from conformance.policy.store.reports import ReportBook
 from conformance.policy.store.resolving import Resolver
-from conformance.policy.store.snapshot import EMPTY, Documents, Snapshot, from_text, newest, same, text_of
+from conformance.policy.store.snapshot import EMPTY, Snapshot, from_text, newest, same, text_of
 
 __all__ = ["KeptStore"]
 
@@ -45,7 +46,7 @@ def _utc_now() -> datetime:
 
 
 class KeptStore:
-    """A store on top of a database. Implements `conformance.policy.store.Store`."""
+    """A store on top of a database. Implements `conformance.policy.store.Store`; belongs to one event loop."""
 
     def __init__(self, database: Database, clock: Callable[[], datetime] = _utc_now) -> None:
         self._database = database
@@ -71,7 +72,7 @@ class KeptStore:
 
     async def documents(self, version: int | None = None) -> Mapping[PolicyKey, Stored]:
         """All documents as of a version, the newest by default."""
-        return (await self._read(partial(self._snapshot_at, version=version))).documents
+        return MappingProxyType((await self._read(partial(self._snapshot_at, version=version))).stored)
 
     async def document(self, key: PolicyKey, version: int | None = None) -> Stored | None:
         """One document as of a version, the newest by default."""
@@ -157,7 +158,7 @@ class KeptStore:
                 return before.version
             version = before.version + 1
             after = before.with_changes(version, ((one.write.key, _stored(one.write, version)) for one in wanted))
-            judge(Documents(after), [one.write for one in wanted])
+            judge(after.documents, [one.write for one in wanted])
             session.run(
                 "INSERT INTO versions (version, at, identity, role, note) VALUES (?, ?, ?, ?, ?)",
                 [(version, self._clock().isoformat(timespec="milliseconds"), author.identity, author.role, note)],
@@ -220,7 +221,7 @@ def _stored(write: Write, version: int) -> Stored | None:
 
 
 def _differs(before: Snapshot, write: Write) -> bool:
-    there = before.documents.get(write.key)
+    there = before.stored.get(write.key)
     if there is None or write.document is None:
         return (there is None) != (write.document is None)
     return not same(there.document, write.document)
@@ -230,7 +231,7 @@ def _refuse_conflicts(session: Session, where: str, before: Snapshot, writes: Se
     conflicts: dict[PolicyKey, int] = {}
     lines = []
     for write in writes:
-        there = before.documents.get(write.key)
+        there = before.stored.get(write.key)
         if write.expected is None or write.expected == (there.changed_in if there else 0):
             continue
         kind, name = write.key

@@ -54,8 +54,7 @@ class Resolver:
             self._version, self._policies = 0, PolicySet()
         if now.version > self._version:
             self._policies = self._policies.with_writes(
-                Write(key, stored.document if (stored := now.documents.get(key)) else None)
-                for key in _changed(session, self._version, now.version)
+                Write(key, now.documents.get(key)) for key in _changed(session, self._version, now.version)
             )
             self._version = now.version
         return self._policies

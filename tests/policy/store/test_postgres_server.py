@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from urllib.parse import urlsplit
@@ -176,3 +177,12 @@ async def test_commits_take_turns_whatever_isolation_the_database_has_by_default
         commit(store, put(f"service-{number}", turn)) for turn in range(5) for number, store in enumerate(stores)
     ]
     assert sorted(await asyncio.gather(*commits)) == list(range(1, 21))
+
+
+async def test_without_the_extra_the_user_is_told_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "conformance.policy.store.postgres", raising=False)
+    monkeypatch.setitem(sys.modules, "psycopg", None)
+    with pytest.raises(UsageError, match="not installed") as refused:
+        await open_store("postgresql://anna:s3cret@host/db")
+    assert "meshmark[postgres]" in refused.value.next_step
+    assert "s3cret" not in str(refused.value)

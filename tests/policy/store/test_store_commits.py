@@ -327,3 +327,16 @@ async def test_a_commit_whose_author_gave_up_is_whole_or_not_there(store: KeptSt
     # The next one waits for it.
     assert await commit(store, put("c", 2)) == 2
     assert await values(store) == {"a": 1, "b": 1, "c": 2}
+
+
+async def test_what_is_acknowledged_is_on_the_disk(url: str, opened: Open, request: pytest.FixtureRequest) -> None:
+    if url.startswith("postgresql:"):
+        server, name = request.getfixturevalue("postgres"), url.rpartition("/")[2]
+        server.ask(f"ALTER DATABASE {name} SET synchronous_commit TO off")
+    store = await opened(url)
+    with store._database.writing() as session:
+        if url.startswith("postgresql:"):
+            assert session.rows("SHOW synchronous_commit") == [("on",)]
+        else:
+            assert session.rows("PRAGMA journal_mode") == [("wal",)]
+            assert session.rows("PRAGMA synchronous") == [(2,)]

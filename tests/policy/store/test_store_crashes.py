@@ -18,8 +18,8 @@ from conformance.policy.store import Document
 from conformance.policy.store.kept import KeptStore
 
 WRITER = Path(__file__).with_name("writer_process.py")
-ROUNDS = 15
-WRITERS = 2
+ROUNDS = 8
+WRITERS = 3
 
 Open = Callable[[str], Awaitable[KeptStore]]
 
