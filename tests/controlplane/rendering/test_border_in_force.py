@@ -72,8 +72,9 @@ async def test_a_foreigner_that_nobody_named_does_not_get_through_the_handshake(
     border = await bordered(server)
     with pytest.raises((httpx.TransportError, ssl.SSLError)):
         await border.call("/births/v1/7", who=who)
-    line = await server.line("connection")
-    assert "SAN" in line["failure"]
+    assert "CERTIFICATE_VERIFY_FAILED" in (await server.line("connection"))["failure"]
+    counted = "listener.border.ssl.fail_verify_san"
+    assert await server.proxy.admin.stats(f"^{counted}$") == {counted: 1}
 
 
 async def test_one_domain_cannot_vouch_for_names_of_another(server: OneServer):
