@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from conformance.controlplane.rendering.paths import template_pattern, xroad_id
 from conformance.controlplane.rendering.view import Resource, Surroundings
@@ -29,8 +29,10 @@ def access_rules(policy: ServicePolicy, below: str, surroundings: Surroundings) 
     """One service's rules, for its routes at `below`. No rule means that nobody is let through."""
     return _per_route(
         {
-            f"{policy.service}/{number}": _rule(_permission(below, rule), _peers(rule.caller, surroundings))
+            f"{policy.service}/{number}": _rule(_permission(below, rule), peers)
             for number, rule in enumerate(policy.access)
+            # A rule without principals is malformed; where nobody can be named, nobody is let through.
+            if (peers := _peers(rule.caller, surroundings))
         }
     )
 
@@ -44,9 +46,8 @@ def xroad_rules(policy: ServicePolicy, below: str, surroundings: Surroundings) -
     rules = {}
     for number, rule in enumerate(policy.access):
         if client := surroundings.clients.get(rule.caller):
-            named = {"header": {"name": header, "string_match": {"exact": xroad_id(client)}}}
-            permission = {"and_rules": {"rules": [named, _permission(below, rule)]}}
-            rules[f"r1/{policy.service}/{number}"] = _rule(permission, [rule.caller])
+            named = {"condition": _header_is(header, xroad_id(client))}
+            rules[f"r1/{policy.service}/{number}"] = _rule(_permission(below, rule), [rule.caller]) | named
     return _per_route(rules)
 
 
@@ -67,20 +68,28 @@ def callers_of(policy: ServicePolicy, surroundings: Surroundings) -> tuple[str, 
     return tuple(found)
 
 
-def _peers(caller: str, surroundings: Surroundings) -> list[str]:
+def _peers(caller: str, surroundings: Surroundings) -> Sequence[str]:
     """Who brings the calls of a caller: its own security server, or the gateways if it is of another trust domain."""
-    return list(surroundings.gateways) if caller in surroundings.foreigners else [caller]
+    return surroundings.gateways if caller in surroundings.foreigners else (caller,)
 
 
-def _per_route(rules: Mapping[str, Resource | None]) -> Resource:
-    policies = {name: rule for name, rule in rules.items() if rule is not None}
-    return {"@type": RBAC_PER_ROUTE, "rbac": {"rules": {"action": "ALLOW", "policies": policies}}}
+def _header_is(name: str, value: str) -> Resource:
+    """`request.headers[name] == value`, where several headers of the name count as one value with commas.
+
+    A header matcher is content if one of several values fits, and the building block may look at another.
+    """
+    headers = {"select_expr": {"operand": {"ident_expr": {"name": "request"}}, "field": "headers"}}
+    header = {"call_expr": {"function": "_[_]", "args": [headers, {"const_expr": {"string_value": name.lower()}}]}}
+    return {"call_expr": {"function": "_==_", "args": [header, {"const_expr": {"string_value": value}}]}}
 
 
-def _rule(permission: Resource, callers: list[str]) -> Resource | None:
+def _per_route(rules: Mapping[str, Resource]) -> Resource:
+    return {"@type": RBAC_PER_ROUTE, "rbac": {"rules": {"action": "ALLOW", "policies": rules}}}
+
+
+def _rule(permission: Resource, callers: Sequence[str]) -> Resource:
     principals = [{"authenticated": {"principal_name": {"exact": caller}}} for caller in callers]
-    # A rule without principals is malformed; nobody is named, so nobody is let through.
-    return {"permissions": [permission], "principals": principals} if principals else None
+    return {"permissions": [permission], "principals": principals}
 
 
 def _permission(below: str, rule: AccessRule) -> Resource:

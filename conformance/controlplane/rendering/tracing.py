@@ -55,11 +55,9 @@ def tracing(surroundings: Surroundings) -> Resource:
                             "timeout": EXPORT_TIMEOUT,
                         }
                     },
+                    "sampler": _sampler(surroundings.mesh.tracing_percent),
                 },
             },
-            "client_sampling": {"value": 100},
-            "random_sampling": {"value": surroundings.mesh.tracing_percent},
-            "overall_sampling": {"value": 100},
             # The tag `http.url` would quote the query.
             "max_path_tag_length": 0,
             "custom_tags": [
@@ -68,7 +66,7 @@ def tracing(surroundings: Surroundings) -> Resource:
                 {"tag": "meshmark.policy", "metadata": _of_the_route("policy")},
             ],
         },
-        # By default a sampling decision is written into the caller's own request id.
+        # By default Envoy writes a sampling decision of its own into the caller's request id.
         "request_id_extension": {
             "typed_config": {
                 "@type": f"{TYPE}extensions.request_id.uuid.v3.UuidRequestIdConfig",
@@ -81,6 +79,25 @@ def tracing(surroundings: Surroundings) -> Resource:
 def span_name(path: str, surroundings: Surroundings) -> Resource:
     """The name of spans on a route; one for all calls of it, whatever they ask for."""
     return {"decorator": {"operation": path, "propagate": False}} if surroundings.tracing else {}
+
+
+def _sampler(percent: float) -> Resource:
+    """A caller's decision counts; without a sampler Envoy would decide anew at each security server."""
+    samplers = f"{TYPE}extensions.tracers.opentelemetry.samplers.v3."
+    share = {"numerator": round(percent * 10_000), "denominator": "MILLION"}
+    return {
+        "name": "envoy.tracers.opentelemetry.samplers.parent_based",
+        "typed_config": {
+            "@type": f"{samplers}ParentBasedSamplerConfig",
+            "wrapped_sampler": {
+                "name": "envoy.tracers.opentelemetry.samplers.trace_id_ratio_based",
+                "typed_config": {
+                    "@type": f"{samplers}TraceIdRatioBasedSamplerConfig",
+                    "sampling_percentage": share,
+                },
+            },
+        },
+    }
 
 
 def _of_the_route(key: str) -> Resource:

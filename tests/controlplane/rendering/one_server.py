@@ -8,7 +8,7 @@ import json
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import httpx
 from echo import Echo
@@ -36,6 +36,10 @@ from conformance.system.deadlines import until
 NAME = "births"
 
 
+class Closable(Protocol):
+    def close(self) -> None: ...
+
+
 class OneServer:
     """Its own applications call its own services, too: its outbound side then has its inbound side as peer."""
 
@@ -46,7 +50,7 @@ class OneServer:
             name: self.trust_domain.issue(f"security-server/{name}") for name in ("health", "births", "gateway")
         }
         self.surroundings = Surroundings(server=NAME)
-        self.blocks: list[Echo] = []
+        self.running: list[Closable] = []
         self.proxy: SecurityServer
         self.more: dict[str, Any] = {}
 
@@ -60,7 +64,7 @@ class OneServer:
 
     async def block(self, name: str = "echo", **more: Any) -> Echo:
         block = await Echo(name).start(**more)
-        self.blocks.append(block)
+        self.running.append(block)
         return block
 
     def view(self) -> SecurityServerView:
@@ -151,8 +155,8 @@ class OneServer:
         return await until(found, what=f"a line {kind} {fields}", timeout=WITHIN_S)
 
     def close(self) -> None:
-        for block in self.blocks:
-            block.close()
+        for each in self.running:
+            each.close()
 
 
 async def births(server: OneServer, **changes: Any) -> Echo:

@@ -1,10 +1,10 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 
 import pytest
+from envoys import ALL_ENVOYS, OTHERS
 from rendering_cases import CASES, GOLDEN, Material, golden_text
 from static_bootstrap import static_bootstrap
 
@@ -13,8 +13,6 @@ from conformance.controlplane.resources import encode
 from conformance.envoy.binary import EnvoyBinary, binary_of_version, installed_binary
 from conformance.pki import TrustDomain
 
-OTHERS = ("1.36.2", "1.36.3", "1.36.4", "1.37.0", "1.38.2", "1.38.3", "1.39.0", "1.39.1", "1.39.3")
-ALL_ENVOYS = os.environ.get("MESHMARK_ALL_ENVOYS") == "1"
 VALIDATED_WITHIN_S = 60.0
 
 

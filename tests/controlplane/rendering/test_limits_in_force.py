@@ -3,7 +3,7 @@ from __future__ import annotations
 from one_server import OneServer, births
 from rendering_cases import BIRTHS, HEALTH, below, exactly
 
-from conformance.model.policy import AccessRule, FaultInjection, RateLimit
+from conformance.model.policy import AccessRule, FaultInjection, RateLimit, Route
 
 BOTH = (AccessRule(HEALTH), AccessRule(BIRTHS))
 LONG_S = 3600.0
@@ -28,8 +28,6 @@ async def test_calls_beyond_a_limit_are_refused_and_marked_and_never_arrive(serv
 
 
 async def test_a_limit_counts_for_its_paths_and_for_all_routes_of_the_service(server: OneServer):
-    from conformance.model.policy import Route
-
     limits = (RateLimit(3, LONG_S), RateLimit(1, LONG_S, match=below("/v1")), RateLimit(1, LONG_S, match=exactly("/x")))
     await births(server, rate_limits=limits, routes=(Route(exactly("/v1/special")),))
     assert await statuses(server, "/births/v1?a=b", 2) == [200, 429]

@@ -1,19 +1,24 @@
 from __future__ import annotations
 
+import ssl
 from collections import Counter
+from typing import Any
 
 from one_server import OneServer, births
 from rendering_cases import exactly, policy
+from xds_parts import WITHIN_S
 
 from conformance.model.policy import Endpoint, HeaderMatch, HealthCheck, LoadBalancing, Route, Share
+from conformance.pki import TrustDomain
+from conformance.system.deadlines import until
 
 SAMPLES = 400
 FAST = HealthCheck("/health", interval_s=0.05, timeout_s=0.5, unhealthy_after=1, healthy_after=1)
 
 
-async def shares(server: OneServer, path: str, **more: object) -> Counter[str]:
+async def shares(server: OneServer, path: str, **more: Any) -> Counter[str]:
     async with await server.peer() as client:
-        return Counter([(await client.get(path, **more)).json()["by"] for _ in range(SAMPLES)])  # type: ignore[arg-type]
+        return Counter([(await client.get(path, **more)).json()["by"] for _ in range(SAMPLES)])
 
 
 async def test_a_split_gives_each_group_its_share(server: OneServer):
@@ -41,7 +46,8 @@ async def test_a_group_without_endpoints_is_nobody_and_takes_nothing_from_others
 
 async def test_a_route_by_headers_takes_calls_that_have_them_all(server: OneServer):
     wanted = (HeaderMatch("x-trial", "yes"), HeaderMatch(":authority", "births.test"))
-    block = await births(server, routes=(Route(exactly("/v1"), headers=wanted, rewrite="/trial"), Route(exactly("/v1"), rewrite="/plain")))
+    plain = Route(exactly("/v1"), rewrite="/plain")
+    block = await births(server, routes=(plain, Route(exactly("/v1"), headers=wanted, rewrite="/trial")))
     cases = {
         "/trial": {"x-trial": "yes", "host": "births.test"},
         "/plain": {"x-trial": "yes, please", "host": "births.test"},
@@ -99,10 +105,6 @@ async def test_a_second_priority_is_used_while_the_first_is_not_well(server: One
 
 
 async def healthy(server: OneServer, wanted: int) -> None:
-    from xds_parts import WITHIN_S
-
-    from conformance.system.deadlines import until
-
     name = "cluster.application-births.membership_healthy"
 
     async def reached() -> bool:
@@ -112,12 +114,8 @@ async def healthy(server: OneServer, wanted: int) -> None:
 
 
 async def test_a_building_block_that_speaks_https_is_reached_under_its_own_name_only(server: OneServer):
-    from conformance.pki import TrustDomain
-
     public = TrustDomain("public.test")
     certificate = public.issue("web", dns=("births.example",))
-    import ssl
-
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     files = certificate.written_to(server.folder / "web")
     context.load_cert_chain(files.certificate_chain, files.private_key)
