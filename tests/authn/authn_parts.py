@@ -272,28 +272,35 @@ def mutual_tls(folder: Path) -> dict[str, Any]:
     }
 
 
+def cluster(name: str, socket: Path, protocol: str) -> dict[str, Any]:
+    options = {
+        "@type": f"{TYPE}.extensions.upstreams.http.v3.HttpProtocolOptions",
+        "explicit_http_config": {f"{protocol}_protocol_options": {}},
+    }
+    endpoint = {"endpoint": {"address": {"pipe": {"path": str(socket)}}}}
+    return {
+        "name": name,
+        "type": "STATIC",
+        "load_assignment": {"cluster_name": name, "endpoints": [{"lb_endpoints": [endpoint]}]},
+        "typed_extension_protocol_options": {"envoy.extensions.upstreams.http.v3.HttpProtocolOptions": options},
+    }
+
+
 @asynccontextmanager
 async def envoy(
     folder: Path, guard: Guard, listeners: Sequence[Mapping[str, Any]], socket: Path
 ) -> AsyncIterator[Proxy]:
-    """A running Envoy whose cluster `authn` is at `socket`."""
-    http2 = {
-        "@type": f"{TYPE}.extensions.upstreams.http.v3.HttpProtocolOptions",
-        "explicit_http_config": {"http2_protocol_options": {}},
-    }
-    endpoint = {"endpoint": {"address": {"pipe": {"path": str(socket)}}}}
-    cluster = {
-        "name": "authn",
-        "type": "STATIC",
-        "load_assignment": {"cluster_name": "authn", "endpoints": [{"lb_endpoints": [endpoint]}]},
-        "typed_extension_protocol_options": {"envoy.extensions.upstreams.http.v3.HttpProtocolOptions": http2},
-    }
+    """A running Envoy whose cluster `authn` is at `socket`, and whose cluster `application` answers 200."""
+    application = folder / "application.sock"
+    answering = [{"match": {"prefix": "/"}, "direct_response": {"status": 200}}]
+    inner = listener("application", folder, [], answering, tls=None) | {"address": {"pipe": {"path": str(application)}}}
+    clusters = [cluster("authn", socket, "http2"), cluster("application", application, "http")]
     configuration = folder / "envoy.json"
     configuration.write_text(
         json.dumps(
             {
                 "admin": {"address": {"pipe": {"path": str(folder / "admin.sock"), "mode": 0o600}}},
-                "static_resources": {"listeners": list(listeners), "clusters": [cluster]},
+                "static_resources": {"listeners": [*listeners, inner], "clusters": clusters},
             }
         )
     )
@@ -313,7 +320,12 @@ async def envoy(
                 except httpx.TransportError:
                     return None
                 statuses = found.get("listener_statuses", [])
-                ports = {each["name"]: each["local_address"]["socket_address"]["port_value"] for each in statuses}
+                addresses = {each["name"]: each["local_address"] for each in statuses}
+                ports = {
+                    name: address["socket_address"]["port_value"]
+                    for name, address in addresses.items()
+                    if "socket_address" in address
+                }
                 return ports if len(ports) == len(listeners) else None
 
             ports = await until(bound, what="Envoy listens", timeout=WITHIN_S, last_seen=program.tail)
