@@ -16,6 +16,7 @@ import re
 import time
 import uuid
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Protocol
 from urllib.parse import unquote_to_bytes
@@ -81,7 +82,11 @@ class Operation:
 
 
 class Observer(Protocol):
-    """Is told about each answer."""
+    """Is told about each request and its answer."""
+
+    def under_way(self) -> AbstractContextManager[object]:
+        """A request is under way."""
+        ...
 
     def answered(self, operation: str, method: str, status: int, seconds: float) -> None:
         """An answer began, so long after the request's head."""
@@ -232,7 +237,8 @@ class _Edge:
                 message = {**message, "headers": [*message["headers"], *extra]}
             await send(message)
 
-        await self._inner(scope, body.receive, answer)
+        with self._observer.under_way():
+            await self._inner(scope, body.receive, answer)
 
 
 class _IncomingBody:

@@ -10,6 +10,7 @@ import json
 import logging
 from collections import Counter as Count
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
@@ -45,12 +46,19 @@ class Observing:
             ["state"],
             registry=self._registry,
         )
+        self._in_progress = Gauge(
+            "policy_admin_requests_in_progress", "Requests under way, long polls among them", registry=self._registry
+        )
         self._durations = Histogram(
             "policy_admin_request_duration_seconds",
             "From the head of a request to that of its answer; long polls last as long as they are asked to",
             ["operation", "method", "status"],
             registry=self._registry,
         )
+
+    def under_way(self) -> AbstractContextManager[object]:
+        """A request is under way."""
+        return self._in_progress.track_inprogress()
 
     def answered(self, operation: str, method: str, status: int, seconds: float) -> None:
         """An answer began."""
