@@ -13,7 +13,7 @@ import asyncio
 import time
 from collections.abc import Collection, Mapping, Sequence
 
-from conformance.controlplane.behaviour import Behaviour
+from conformance.controlplane.behaviour import Behaviour, Stage
 from conformance.controlplane.exchange import Batch, Dialect
 from conformance.controlplane.node import Node
 from conformance.controlplane.resources import Resource, ResourceType
@@ -69,6 +69,7 @@ class Stream:
         self._dialect = dialect
         self._behaviour = behaviour
         self._responses = 0
+        self._composed: ResourceType | None = None
         self._over = False
         self._owed_endpoints: set[str] = set()
         self._waiting_since: dict[tuple[ResourceType, str], float] = {}
@@ -119,6 +120,7 @@ class Stream:
         version = subscription.answered(request.response_nonce, rejection, time.time())
         if version is not None:
             self._node.record_answer(kind, version, refused=refused)
+            self._behaviour.reached(Stage.ACKNOWLEDGED, self._node.id, kind)
 
     def _scrubbed(self, text: str) -> str:
         secrets = self._node.snapshot.resources[SECRET].values()
@@ -145,7 +147,7 @@ class Stream:
 
     def wake(self) -> None:
         """Something may be due."""
-        if self._over or self._is_due():
+        if self._over or self.is_due:
             self._awake.set()
 
     async def next_response(self) -> bytes | None:
@@ -158,6 +160,10 @@ class Stream:
             self._set_alarm()
             await self._awake.wait()
         return None
+
+    def written(self) -> None:
+        """The response that was due is on its way."""
+        self._behaviour.reached(Stage.SENT, self._node.id, self._composed)
 
     def end(self) -> None:
         """The client has ended the stream, or it broke."""
@@ -186,7 +192,7 @@ class Stream:
         """The response that is due now, encoded; None: nothing is."""
         if not self._node.known:
             return None
-        if not self._is_due():
+        if not self.is_due:
             self._waiting_since.clear()
             return None
         now = time.monotonic()
@@ -211,7 +217,9 @@ class Stream:
             return self._encode(subscription, batch, permitted, now)
         return None
 
-    def _is_due(self) -> bool:
+    @property
+    def is_due(self) -> bool:
+        """Whether the proxy has to be told anything, now or later."""
         return any(each.is_due for each in self.subscriptions.values())
 
     def _busy(self, kinds: Sequence[ResourceType], now: float) -> bool:
@@ -261,6 +269,8 @@ class Stream:
         response = shared + wire.field(5, nonce.encode())
         subscription.sent(nonce, version, now, batch)
         self._node.record_sent(kind, version, len(permitted), len(response))
+        self._composed = kind
+        self._behaviour.reached(Stage.COMPOSED, self._node.id, kind)
         return response
 
 
