@@ -3,8 +3,8 @@
 The order is make-before-break. What is referred to goes first: clusters, then endpoints and secrets, then listeners,
 then routes; a type waits until the proxy has answered those before it, since Envoy answers a cluster update only when
 the new clusters are warm. What nothing refers to any more goes last: a removed cluster is taken away only after the
-listeners and routes of the same change are acknowledged. At most one response per type is unanswered, so a slow proxy
-gets the newest state when it is ready, and nothing is queued.
+listeners and routes of the same change are acknowledged, and not at all while one of them is refused. At most one
+response per type is unanswered, so a slow proxy gets the newest state when it is ready, and nothing is queued.
 """
 
 from __future__ import annotations
@@ -203,8 +203,7 @@ class Stream:
             blocked = subscription.has_news and self._busy(WAITS_FOR[kind], now)
             if self._has_to_wait((kind, "news"), blocked, now):
                 continue
-            referred_to = subscription.has_removals and self._may_be_referred_to(kind, now)
-            hold_removals = self._has_to_wait((kind, "removals"), referred_to, now)
+            hold_removals = subscription.has_removals and self._has_to_keep(kind, now)
             batch = subscription.take(self._node.snapshot.resources[kind], hold_removals=hold_removals)
             if batch is None:
                 continue
@@ -225,6 +224,13 @@ class Stream:
     def _busy(self, kinds: Sequence[ResourceType], now: float) -> bool:
         concerned = (self.subscriptions[kind] for kind in kinds if kind in self.subscriptions)
         return any(each.has_news or each.awaits_answer(now) for each in concerned)
+
+    def _has_to_keep(self, kind: ResourceType, now: float) -> bool:
+        """Whether it is too early to take something of this type away."""
+        if any(self.subscriptions[each].refused for each in REFERRERS[kind] if each in self.subscriptions):
+            # The last good configuration stays in force, and may need what the refused one does not.
+            return True
+        return self._has_to_wait((kind, "removals"), self._may_be_referred_to(kind, now), now)
 
     def _may_be_referred_to(self, kind: ResourceType, now: float) -> bool:
         """Whether the proxy may still have referrers that change or go, or has yet to ask for them again."""
