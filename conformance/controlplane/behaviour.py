@@ -5,17 +5,36 @@ answer each; the control plane itself knows nothing of them. Examples: dropping 
 returning nothing for it; losing what changed while stopped is `receive` returning nothing when not `running`; sending
 an older configuration after a newer is `receive` returning the change and then the one before; telling everybody about
 everything is `targets` returning all nodes; never updating a proxy is `may_send` returning None once it has its first
-resources; dropping a resource is `may_send` leaving it out.
+resources; dropping a resource is `may_send` leaving it out; dying in the middle of a push is `reached` ending the
+process.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from enum import StrEnum
 
 from conformance.controlplane.resources import Resource, ResourceType
 from conformance.controlplane.snapshot import Change
 
-__all__ = ["Behaviour"]
+__all__ = ["Behaviour", "Stage"]
+
+
+class Stage(StrEnum):
+    """How far a push has come. The last three are reached for each type, in the order of sending."""
+
+    RECEIVED = "received"
+    """It was asked for; nothing has happened."""
+    ENCODED = "encoded"
+    """Its resources are good, and encoded."""
+    STORED = "stored"
+    """The node has it, and its streams know what is due."""
+    COMPOSED = "composed"
+    """A response is ready; its first byte is not written."""
+    SENT = "sent"
+    """A response is written; types that come later are not."""
+    ACKNOWLEDGED = "acknowledged"
+    """The proxy has answered a response, for good or ill."""
 
 
 class Behaviour:
@@ -34,3 +53,6 @@ class Behaviour:
     ) -> Mapping[str, Resource] | None:
         """What of `resources` to put into the response that is due to `node_id`; None: send no response at all."""
         return resources
+
+    def reached(self, stage: Stage, node_id: str, kind: ResourceType | None = None) -> None:
+        """A push to `node_id` has come this far, with the response for `kind`."""

@@ -92,7 +92,9 @@ class Node:
         )
         if self.followers:
             self._pending.add(applied)
-            self.look()
+            # What still has to be sent will be answered.
+            if not any(stream.is_due for stream in self.streams):
+                self.look()
         return applied
 
     def detach(self, stream: Stream) -> None:

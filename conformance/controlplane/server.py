@@ -17,7 +17,7 @@ from typing import Any
 import grpc
 import grpc.aio
 
-from conformance.controlplane.behaviour import Behaviour
+from conformance.controlplane.behaviour import Behaviour, Stage
 from conformance.controlplane.exchange import Dialect, Rejection
 from conformance.controlplane.node import Node
 from conformance.controlplane.outcomes import Outcomes
@@ -160,10 +160,12 @@ class ControlPlane:
             InvalidResource: one of them is malformed. Nothing was changed then.
 
         """
+        self._behaviour.reached(Stage.RECEIVED, node_id)
         change = Change(
             {key: each if isinstance(each, Resource) else encode(*key, each) for key, each in changed.items()},
             frozenset(removed) - changed.keys(),
         )
+        self._behaviour.reached(Stage.ENCODED, node_id)
         node = self._node(node_id)
         applied = AppliedVersion(node_id, {}, {})
         for each in self._behaviour.receive(node_id, change, running=self.running):
@@ -171,6 +173,7 @@ class ControlPlane:
         for target in self._behaviour.targets(node_id, self._nodes.keys()):
             if target != node_id:
                 self._node(target).send_anew(list(applied.versions))
+        self._behaviour.reached(Stage.STORED, node_id)
         return applied
 
     # -- observation ---------------------------------------------------------------------------------------------------
@@ -282,6 +285,7 @@ class ControlPlane:
         try:
             while (response := await stream.next_response()) is not None:
                 await context.write(response)
+                stream.written()
             await reader
         finally:
             reader.cancel()

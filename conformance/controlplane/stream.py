@@ -3,8 +3,8 @@
 The order is make-before-break. What is referred to goes first: clusters, then endpoints and secrets, then listeners,
 then routes; a type waits until the proxy has answered those before it, since Envoy answers a cluster update only when
 the new clusters are warm. What nothing refers to any more goes last: a removed cluster is taken away only after the
-listeners and routes of the same change are acknowledged. At most one response per type is unanswered, so a slow proxy
-gets the newest state when it is ready, and nothing is queued.
+listeners and routes of the same change are acknowledged, and not at all while one of them is refused. At most one
+response per type is unanswered, so a slow proxy gets the newest state when it is ready, and nothing is queued.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import asyncio
 import time
 from collections.abc import Collection, Mapping, Sequence
 
-from conformance.controlplane.behaviour import Behaviour
+from conformance.controlplane.behaviour import Behaviour, Stage
 from conformance.controlplane.exchange import Batch, Dialect
 from conformance.controlplane.node import Node
 from conformance.controlplane.resources import Resource, ResourceType
@@ -69,6 +69,7 @@ class Stream:
         self._dialect = dialect
         self._behaviour = behaviour
         self._responses = 0
+        self._composed: ResourceType | None = None
         self._over = False
         self._owed_endpoints: set[str] = set()
         self._waiting_since: dict[tuple[ResourceType, str], float] = {}
@@ -119,6 +120,7 @@ class Stream:
         version = subscription.answered(request.response_nonce, rejection, time.time())
         if version is not None:
             self._node.record_answer(kind, version, refused=refused)
+            self._behaviour.reached(Stage.ACKNOWLEDGED, self._node.id, kind)
 
     def _scrubbed(self, text: str) -> str:
         secrets = self._node.snapshot.resources[SECRET].values()
@@ -145,7 +147,7 @@ class Stream:
 
     def wake(self) -> None:
         """Something may be due."""
-        if self._over or self._is_due():
+        if self._over or self.is_due:
             self._awake.set()
 
     async def next_response(self) -> bytes | None:
@@ -158,6 +160,10 @@ class Stream:
             self._set_alarm()
             await self._awake.wait()
         return None
+
+    def written(self) -> None:
+        """The response that was due is on its way."""
+        self._behaviour.reached(Stage.SENT, self._node.id, self._composed)
 
     def end(self) -> None:
         """The client has ended the stream, or it broke."""
@@ -186,7 +192,7 @@ class Stream:
         """The response that is due now, encoded; None: nothing is."""
         if not self._node.known:
             return None
-        if not self._is_due():
+        if not self.is_due:
             self._waiting_since.clear()
             return None
         now = time.monotonic()
@@ -197,8 +203,7 @@ class Stream:
             blocked = subscription.has_news and self._busy(WAITS_FOR[kind], now)
             if self._has_to_wait((kind, "news"), blocked, now):
                 continue
-            referred_to = subscription.has_removals and self._may_be_referred_to(kind, now)
-            hold_removals = self._has_to_wait((kind, "removals"), referred_to, now)
+            hold_removals = subscription.has_removals and self._has_to_keep(kind, now)
             batch = subscription.take(self._node.snapshot.resources[kind], hold_removals=hold_removals)
             if batch is None:
                 continue
@@ -211,12 +216,21 @@ class Stream:
             return self._encode(subscription, batch, permitted, now)
         return None
 
-    def _is_due(self) -> bool:
+    @property
+    def is_due(self) -> bool:
+        """Whether the proxy has to be told anything, now or later."""
         return any(each.is_due for each in self.subscriptions.values())
 
     def _busy(self, kinds: Sequence[ResourceType], now: float) -> bool:
         concerned = (self.subscriptions[kind] for kind in kinds if kind in self.subscriptions)
         return any(each.has_news or each.awaits_answer(now) for each in concerned)
+
+    def _has_to_keep(self, kind: ResourceType, now: float) -> bool:
+        """Whether it is too early to take something of this type away."""
+        if any(self.subscriptions[each].refused for each in REFERRERS[kind] if each in self.subscriptions):
+            # The last good configuration stays in force, and may need what the refused one does not.
+            return True
+        return self._has_to_wait((kind, "removals"), self._may_be_referred_to(kind, now), now)
 
     def _may_be_referred_to(self, kind: ResourceType, now: float) -> bool:
         """Whether the proxy may still have referrers that change or go, or has yet to ask for them again."""
@@ -261,6 +275,8 @@ class Stream:
         response = shared + wire.field(5, nonce.encode())
         subscription.sent(nonce, version, now, batch)
         self._node.record_sent(kind, version, len(permitted), len(response))
+        self._composed = kind
+        self._behaviour.reached(Stage.COMPOSED, self._node.id, kind)
         return response
 
 
