@@ -14,6 +14,7 @@ is gone with the run, even if the runner is killed.
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address
@@ -95,6 +96,9 @@ class Network:
     def __getitem__(self, name: str) -> Host:
         return self._hosts[name]
 
+    def __iter__(self) -> Iterator[Host]:
+        return iter(self._hosts.values())
+
     @property
     def hosts(self) -> Mapping[str, Host]:
         """All hosts by name."""
@@ -104,13 +108,13 @@ class Network:
         """Take the network away. Programs that still run in it see their network end with them, not before."""
         if not self._removed:
             self._removed = True
-            await _ip([f"netns delete {name}" for name in _named(self._prefix)])
+            await self._ip([f"netns delete {name}" for name in _named(self._prefix)])
             self._guard.release("namespaces", _for_guard(self._prefix))
 
     async def _make(self, neighbours: Mapping[str, Sequence[str]]) -> None:
         switch = f"{self._prefix}switch"
         names = {host.name: host.namespace.file.name for host in self._hosts.values()}
-        await _ip(
+        await self._ip(
             [
                 *(f"netns add {name}" for name in (switch, *names.values())),
                 *(
@@ -119,7 +123,7 @@ class Network:
                 ),
             ]
         )
-        await _ip(
+        await self._ip(
             [
                 "link add lan type bridge",
                 *(f"link set port{number} master lan addrgenmode none up" for number in range(len(names))),
@@ -128,7 +132,7 @@ class Network:
             inside=switch,
         )
         await asyncio.gather(
-            *(_ip(self._settings(host, neighbours.get(host.name)), inside=names[host.name]) for host in self)
+            *(self._ip(self._settings(host, neighbours.get(host.name)), inside=names[host.name]) for host in self)
         )
 
     def _settings(self, host: Host, neighbours: Sequence[str] | None) -> list[str]:
@@ -142,8 +146,34 @@ class Network:
             *(f"route add {self[name].address}/32 dev {INTERFACE}" for name in neighbours or ()),
         ]
 
-    def __iter__(self) -> Iterator[Host]:
-        return iter(self._hosts.values())
+    async def _ip(self, commands: Sequence[str], *, inside: str | None = None) -> None:
+        """Run commands of iproute2, one after the other, in one process.
+
+        Raises:
+            EnvironmentFault: one of them failed; carries what it said.
+
+        """
+        where = ["-netns", inside] if inside else []
+        process = await asyncio.create_subprocess_exec(
+            *(system_program("ip"), *where, "-batch", "-"),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+            env={**os.environ, **self._guard.marker},
+        )
+        try:
+            said, _ = await process.communicate("\n".join(commands).encode())
+        except asyncio.CancelledError:
+            # What it has not made by now it must not make after the clean-up.
+            process.kill()
+            await process.wait()
+            raise
+        if process.returncode != 0:
+            raise EnvironmentFault(
+                "the operating system refuses a network of its own",
+                detail=said.decode(errors="replace"),
+                next_step="see whether this machine allows network namespaces and veth pairs; a container may not",
+            )
 
 
 def _apply_system_settings() -> None:
@@ -165,32 +195,3 @@ def _named(prefix: str) -> list[str]:
 
 def _for_guard(prefix: str) -> str:
     return f"{prefix} {system_program('ip')}"
-
-
-async def _ip(commands: Sequence[str], inside: str | None = None) -> None:
-    """Run commands of iproute2, one after the other, in one process.
-
-    Raises:
-        EnvironmentFault: one of them failed; carries what it said.
-
-    """
-    where = ["-netns", inside] if inside else []
-    process = await asyncio.create_subprocess_exec(
-        *(system_program("ip"), *where, "-batch", "-"),
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-    )
-    try:
-        said, _ = await process.communicate("\n".join(commands).encode())
-    except asyncio.CancelledError:
-        # What it has not made by now it must not make after the clean-up.
-        process.kill()
-        await process.wait()
-        raise
-    if process.returncode != 0:
-        raise EnvironmentFault(
-            "the operating system refuses a network of its own",
-            detail=said.decode(errors="replace"),
-            next_step="see whether this machine, or the container that it is, allows network namespaces and veth pairs",
-        )

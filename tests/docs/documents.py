@@ -17,6 +17,7 @@ NAMES = (
     "CHANGELOG.md",
     "specs/README.md",
     "fixtures/building_blocks/README.md",
+    "fixtures/kubernetes/README.md",
 )
 
 FENCE = re.compile(r"^(?P<indent> *)```(?P<language>\w*)$")

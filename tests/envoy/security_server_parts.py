@@ -1,7 +1,8 @@
 from __future__ import annotations
 
+import base64
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -55,6 +56,9 @@ class GuardingSpec(SecurityServerSpec):
     validation: Mapping[str, Any] = field(default_factory=dict)
     """Whom to trust (Envoy: `CertificateValidationContext`)."""
     application: tuple[str, int] = ("127.0.0.1", 0)
+    next_hop: str = ""
+    """The identity of the security server that is called instead of an application, by mutual TLS."""
+    next_hop_trust: Mapping[str, Any] = field(default_factory=dict)
 
     def lay_out(self) -> None:
         super().lay_out()
@@ -63,10 +67,12 @@ class GuardingSpec(SecurityServerSpec):
         host, port = self.application
         endpoint = {"endpoint": {"address": {"socket_address": {"address": host, "port_value": port}}}}
         load_assignment = {"cluster_name": "application", "endpoints": [{"lb_endpoints": [endpoint]}]}
-        rendered["static_resources"] = {
-            "listeners": [self._listener()],
-            "clusters": [{"name": "application", "connect_timeout": "1s", "load_assignment": load_assignment}],
-        }
+        cluster = {"name": "application", "connect_timeout": "1s", "load_assignment": load_assignment}
+        if self.next_hop:
+            names = [{"san_type": "URI", "matcher": {"exact": self.next_hop}}]
+            validation = {**self.next_hop_trust, "match_typed_subject_alt_names": names}
+            cluster["transport_socket"] = self._tls("UpstreamTlsContext", validation)
+        rendered["static_resources"] = {"listeners": [self._listener()], "clusters": [cluster]}
         self.bootstrap_file.write_text(json.dumps(rendered))
 
     def _listener(self) -> dict[str, Any]:
@@ -76,22 +82,41 @@ class GuardingSpec(SecurityServerSpec):
         [manager] = [each["typed_config"] for each in chain["filters"]]
         route = {"match": {"prefix": "/"}, "route": {"cluster": "application"}}
         manager["route_config"]["virtual_hosts"][0]["routes"] = [route]
+        chain["transport_socket"] = self._tls("DownstreamTlsContext", self.validation, require_client_certificate=True)
+        return found
+
+    def _tls(self, kind: str, validation: Mapping[str, Any], **settings: Any) -> dict[str, Any]:
         certificate = {
             "certificate_chain": {"inline_string": self.credential.certificate_chain_pem.decode()},
             "private_key": {"inline_string": self.credential.private_key_pem.decode()},
         }
-        chain["transport_socket"] = {
+        common = {"tls_certificates": [certificate], "validation_context": dict(validation)}
+        return {
             "name": "tls",
             "typed_config": {
-                "@type": "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext",
-                "require_client_certificate": True,
-                "common_tls_context": {
-                    "tls_certificates": [certificate],
-                    "validation_context": dict(self.validation),
-                },
+                "@type": f"type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.{kind}",
+                "common_tls_context": common,
+                **settings,
             },
         }
-        return found
+
+
+def federation(named: Sequence[str], *domains: TrustDomain) -> dict[str, Any]:
+    """Exactly these identities, with the roots of each trust domain apart."""
+    bundles = [
+        {"name": each.name, "trust_bundle": {"inline_bytes": base64.b64encode(each.bundle_pem).decode()}}
+        for each in domains
+    ]
+    return {
+        "custom_validator_config": {
+            "name": "envoy.tls.cert_validator.spiffe",
+            "typed_config": {
+                "@type": "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.SPIFFECertValidatorConfig",
+                "trust_domains": bundles,
+            },
+        },
+        "match_typed_subject_alt_names": [{"san_type": "URI", "matcher": {"exact": each}} for each in named],
+    }
 
 
 def trusting(trust_domain: TrustDomain) -> dict[str, Any]:

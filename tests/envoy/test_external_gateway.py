@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 import socket
 import ssl
-from typing import Any
 
 import pytest
-from security_server_parts import GuardingSpec
+from security_server_parts import GuardingSpec, federation
 
 from conformance.envoy.process import ProcessRuntime
 from conformance.envoy.runtime import SecurityServer
@@ -18,24 +16,6 @@ from conformance.pki.trust_domain import WORKLOAD_LIFE
 
 NAMED = "security-server/registry"
 PATIENCE_S = 20
-
-
-def federation(named: list[str], *domains: TrustDomain) -> dict[str, Any]:
-    """Roots of each trust domain apart, and exactly these identities."""
-    bundles = [
-        {"name": each.name, "trust_bundle": {"inline_bytes": base64.b64encode(each.bundle_pem).decode()}}
-        for each in domains
-    ]
-    return {
-        "custom_validator_config": {
-            "name": "envoy.tls.cert_validator.spiffe",
-            "typed_config": {
-                "@type": "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.SPIFFECertValidatorConfig",
-                "trust_domains": bundles,
-            },
-        },
-        "match_typed_subject_alt_names": [{"san_type": "URI", "matcher": {"exact": each}} for each in named],
-    }
 
 
 def vouched_for_by(foreign: TrustDomain, owner: TrustDomain, path: str) -> Credential:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import ssl
 import sys
 from collections.abc import AsyncIterator
@@ -12,7 +13,7 @@ from pathlib import Path
 import httpx
 import pytest
 from networks_of_tests import network
-from security_server_parts import GuardingSpec, trusting
+from security_server_parts import GuardingSpec, federation, listener, trusting
 
 from conformance.envoy.pod import start_pod
 from conformance.envoy.runtime import Runtime
@@ -20,6 +21,7 @@ from conformance.model.errors import EnvironmentFault, SubjectFault, UsageError
 from conformance.pki import TrustDomain, anonymous_client_context
 from conformance.subjects.building_block import (
     CommandSubject,
+    ImageSubject,
     Place,
     RunningSubject,
     UrlSubject,
@@ -145,6 +147,72 @@ async def test_an_application_on_a_host_of_its_own_answers_its_security_server_a
             caller = mesh.issue("security-server/caller").client_context(mesh.bundle_pem)
             assert await status_of_health(peer, *inbound, caller) == 200
             await server.stop()
+
+
+async def test_callers_of_another_trust_domain_come_in_by_the_gateway_and_by_no_other_way(
+    processes, folder, xds, guard
+):
+    mesh, partner = TrustDomain("mesh.test"), TrustDomain("partner.example")
+    named = partner.issue("security-server/registry")
+    async with network(guard, "partner", "gateway", "pod") as made:
+        abroad, border, pod = made["partner"].namespace, made["gateway"], made["pod"]
+        async with application(folder, guard, Place(pod.namespace)) as subject:
+            own = mesh.issue("security-server/citizen-id", ip=[pod.address])
+            server = await processes.start(
+                GuardingSpec(
+                    "citizen-id",
+                    folder / "citizen-id",
+                    xds,
+                    namespace=pod.namespace,
+                    address=pod.address,
+                    credential=own,
+                    validation=trusting(mesh),
+                    application=subject.address,
+                ),
+                20,
+            )
+            inbound = await server.listener_address("inbound", 20)
+            gateway = await processes.start(
+                GuardingSpec(
+                    "gateway",
+                    folder / "gateway",
+                    xds,
+                    namespace=border.namespace,
+                    address=border.address,
+                    credential=mesh.issue("security-server/gateway", ip=[border.address]),
+                    validation=federation([named.identity], partner),
+                    application=inbound,
+                    next_hop=own.identity,
+                    next_hop_trust=trusting(mesh),
+                ),
+                20,
+            )
+            way_in = await gateway.listener_address("inbound", 20)
+            context = named.client_context(mesh.bundle_pem)
+            assert await status_of_health(abroad, *way_in, context) == 200
+            answers = await survey(abroad, [*ways_in(border), *ways_in(pod)], timeout=5)
+            assert {target for target, answer in answers.items() if answer is Answer.OPEN} == {way_in, inbound}
+            with pytest.raises((httpx.TransportError, ssl.SSLError)):
+                await status_of_health(abroad, *inbound, context)
+            assert (await server.admin.stats(r"listener\..*ssl\.fail_verify_error$")).popitem()[1] == 1
+            assert await status_of_health(abroad, *way_in, context) == 200
+            await gateway.stop()
+            await server.stop()
+
+
+async def test_an_application_that_is_a_container_lives_in_a_pod_too(image, guard):
+    # Envoy itself as application: no other image is sure to be on the machine.
+    configuration = json.dumps({"static_resources": {"listeners": [listener(8080, Path("/dev/null"))]}})
+    braces = configuration.replace("{", "{{").replace("}", "}}")
+    spec = ImageSubject("hello", image.name, 8080, ("--config-yaml", braces, "--disable-hot-restart"))
+    pod, peer = [await start_pod(image, name=name, guard=guard) for name in ("one", "two")]
+    place = Place(pod.namespace())
+    subject = await start_subject(spec, values={}, guard=guard, ready_timeout=30, place=place)
+    assert subject.address == ("127.0.0.1", 8080)
+    target = (pod.address, 8080)
+    assert await survey(peer.namespace(), [target], timeout=5) == {target: Answer.REFUSED}
+    for each in (subject, peer, pod):
+        await each.stop(0)
 
 
 async def test_an_application_that_does_not_listen_where_it_was_put_is_not_ready(folder, guard):
