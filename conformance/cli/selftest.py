@@ -17,7 +17,7 @@ __all__ = ["command"]
 @click.option("--area", "areas", multiple=True, metavar="AREA", help="Only the faults of this area; may be repeated.")
 @click.option("--fault", "faults", multiple=True, metavar="ID", help="Only this fault; may be repeated.")
 @click.option("--list", "only_list", is_flag=True, help="List the faults and what must catch them, and run nothing.")
-@click.option("--workers", type=click.IntRange(1, 64), help="Meshes at once; one for each core by default.")
+@click.option("--workers", type=click.IntRange(1, 64), help="Meshes at once; by default one more than cores.")
 @click.option("--out", type=click.Path(path_type=Path), help="Folder for kill-matrix.json and kill-matrix.md.")
 def command(
     areas: tuple[str, ...], faults: tuple[str, ...], only_list: bool, workers: int | None, out: Path | None

@@ -22,6 +22,7 @@ from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
 from conformance.model.errors import EnvironmentFault, UsageError
+from conformance.system import folders
 
 __all__ = [
     "OLDEST_SUPPORTED",
@@ -112,10 +113,8 @@ def binary_of_version(version: str) -> EnvoyBinary:
 
 
 def cache_folder() -> Path:
-    """Where Envoys of other versions are kept: `meshmark/envoy` in the user's cache folder (XDG Base Directory)."""
-    given = os.environ.get("XDG_CACHE_HOME", "")
-    base = Path(given) if given.startswith("/") else Path.home() / ".cache"
-    return base / "meshmark" / "envoy"
+    """Where Envoys of other versions are kept, and what is known of them."""
+    return folders.cache_folder("envoy")
 
 
 def require_supported(version: str, where: str) -> None:

@@ -1,9 +1,11 @@
 """A whole mesh from the rooms below: security servers, control plane, certificates, building blocks."""
 
 from conformance.mesh.applications import IMAGE_PLACEHOLDERS, PLACEHOLDERS, Applications
+from conformance.mesh.collector import TRACES_PATH, SpanCollector
 from conformance.mesh.imposter import Imposter
 from conformance.mesh.mesh import BYSTANDER, CALLER, RESERVED_NAMES, WITNESS, Member, Mesh, Propagation
 from conformance.mesh.modifiers import Modifier, Overlays, Resources
+from conformance.mesh.spans import Chain, Leak, Span, chain, contains_any
 from conformance.mesh.witness import NONCE_HEADER, Answer, Arrival, Witness, WitnessEndpoint, refusing_address
 
 __all__ = [
@@ -13,18 +15,25 @@ __all__ = [
     "NONCE_HEADER",
     "PLACEHOLDERS",
     "RESERVED_NAMES",
+    "TRACES_PATH",
     "WITNESS",
     "Answer",
     "Applications",
     "Arrival",
+    "Chain",
     "Imposter",
+    "Leak",
     "Member",
     "Mesh",
     "Modifier",
     "Overlays",
     "Propagation",
     "Resources",
+    "Span",
+    "SpanCollector",
     "Witness",
     "WitnessEndpoint",
+    "chain",
+    "contains_any",
     "refusing_address",
 ]

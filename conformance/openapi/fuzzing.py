@@ -1,7 +1,7 @@
 """Generated requests, valid and invalid, for every operation of a contract: schemathesis in a process of its own.
 
-Invariants: the run ends within its deadline, whatever the subject does, and nothing of it is left then; the same seed
-sends the same requests (no cache, no database of examples, no learning from answers); nothing is fetched; the runner's
+Invariants: the run ends within its deadline, whatever the subject does, and nothing about the subject is left then; the
+same seed sends the same requests (no database of examples, no learning from answers); nothing is fetched; the runner's
 environment (proxies, `.netrc`, certificate bundles) has no influence; the caller's credentials are in no report and in
 no argument of a process.
 """
@@ -22,6 +22,7 @@ from typing import Any
 from conformance.openapi.contract import Contract
 from conformance.openapi.fuzz_report import FuzzError, FuzzReport, read_report
 from conformance.openapi.tool_document import tool_document
+from conformance.system.folders import cache_folder
 from conformance.system.guard import Guard
 from conformance.system.processes import ChildProcess
 
@@ -205,6 +206,8 @@ def _toml_value(value: Any) -> str:  # noqa: ANN401 -- str, bool, int, float or 
 async def _run(arguments: list[str], folder: Path, guard: Guard, deadline_s: float) -> tuple[bool, int, str]:
     environment = {
         "HOME": str(folder),
+        # Its tables of Unicode, which it needs more than a second to compute; what it draws from them is the same.
+        "HYPOTHESIS_STORAGE_DIRECTORY": str(cache_folder("hypothesis")),
         "LANG": "C.UTF-8",
         "PATH": os.defpath,
         "PYTHONWARNINGS": "ignore",

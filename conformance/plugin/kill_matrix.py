@@ -91,9 +91,16 @@ def choose_faults(areas: Iterable[str] = (), ids: Iterable[str] = ()) -> list[st
 
 
 def run_rows(ids: list[str], *, workers: int | None = None) -> Iterator[Row]:
-    """Run rows on all cores; yields each when it is done, in no particular order."""
+    """Run rows on all cores; yields each when it is done, in no particular order.
+
+    Args:
+        ids: of the rows.
+        workers: meshes at once. By default one more than there are cores: a row waits where its fault keeps a condition
+            from coming true.
+
+    """
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers or os.cpu_count() or 1, mp_context=context) as pool:
+    with ProcessPoolExecutor(workers or (os.cpu_count() or 1) + 1, mp_context=context) as pool:
         pending = [pool.submit(run_row, each) for each in ids]
         try:
             for done in as_completed(pending):

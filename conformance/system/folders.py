@@ -1,14 +1,15 @@
-"""Private folders of a run, and where the suite's own data files are."""
+"""Private folders of a run, what is kept from run to run, and where the suite's own data files are."""
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 from pathlib import Path
 
 from conformance.system.guard import Guard
 
-__all__ = ["PrivateFolder", "bundled"]
+__all__ = ["PrivateFolder", "bundled", "cache_folder"]
 
 PACKAGE = Path(__file__).resolve().parent.parent
 
@@ -17,6 +18,13 @@ def bundled(relative: str) -> Path:
     """Where `specs/...`, `fixtures/...` or `reports/schemas/...` is: inside the wheel, else in the checkout."""
     in_wheel = PACKAGE / "_bundled"
     return (in_wheel if in_wheel.is_dir() else PACKAGE.parent) / relative
+
+
+def cache_folder(name: str) -> Path:
+    """Where `name` is kept from run to run: in the user's cache folder (XDG Base Directory). It may not exist yet."""
+    given = os.environ.get("XDG_CACHE_HOME", "")
+    base = Path(given) if given.startswith("/") else Path.home() / ".cache"
+    return base / "meshmark" / name
 
 
 class PrivateFolder:

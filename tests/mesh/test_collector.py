@@ -17,9 +17,8 @@ import pytest
 from conformance.envoy.binary import installed_binary
 from conformance.envoy.process import ProcessRuntime
 from conformance.envoy.runtime import SecurityServerSpec
-from conformance.mesh import Witness
-from conformance.mesh.collector import LARGEST_REQUEST, TRACES_PATH, SpanCollector
-from conformance.mesh.spans import chain, contains_any
+from conformance.mesh import TRACES_PATH, SpanCollector, Witness, chain, contains_any
+from conformance.mesh.collector import LARGEST_REQUEST
 from conformance.model.errors import DeadlineExceeded
 from conformance.model.policy import Endpoint
 from conformance.protobuf.messages import parse

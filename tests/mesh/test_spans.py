@@ -9,7 +9,7 @@ from urllib.parse import quote, quote_plus
 
 import pytest
 
-from conformance.mesh.spans import Leak, Span, chain, contains_any
+from conformance.mesh import Leak, Span, chain, contains_any
 from conformance.model.errors import SuiteFault
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"

@@ -101,6 +101,27 @@ async def test_the_same_seed_sends_the_same_requests(contract: Contract, folder:
     assert seen[0] == seen[1]
 
 
+async def test_what_is_kept_from_run_to_run_is_not_of_the_subject_and_changes_no_request(
+    contract: Contract, folder: Path, guard: Guard, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "a file").write_text("")
+    kept = tmp_path / "kept"
+    seen, files = [], []
+    for cache in (kept, kept, tmp_path / "a file"):
+        monkeypatch.setenv("XDG_CACHE_HOME", str(cache))
+        with serving() as (url, visits):
+            settings = replace(QUICK, phases=("coverage", "fuzzing"))
+            report = await fuzz(contract, url, folder=folder, guard=guard, settings=settings)
+        assert (report.ended, report.errors) == ("complete", ())
+        seen.append([(method, path) for method, path, _ in visits.requests])
+        files.append({str(file.relative_to(kept)): file.read_bytes() for file in kept.rglob("*") if file.is_file()})
+    assert seen[0] == seen[1] == seen[2]
+    assert files[0].keys() == files[1].keys()
+    assert any("unicode_data" in name for name in files[0])
+    assert {name.split("/")[2] for name in files[0]} <= {"unicode_data", "constants", ".gitignore"}
+    assert not any(b"births" in content for content in files[0].values())
+
+
 @pytest.mark.parametrize(
     ("outcome", "kinds"),
     [
