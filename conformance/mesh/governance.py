@@ -26,7 +26,6 @@ from conformance.model.timeouts import Timeouts
 from conformance.pki import TrustDomain
 from conformance.policy.client import PolicyAdminClient
 from conformance.policy.documents import to_document
-from conformance.policy.resolution import PolicyResolver
 from conformance.policy.service import PolicyAdminService, Role
 from conformance.policy.store import Document, ProxyState, Store, Write
 from conformance.policy.store.opening import open_store
@@ -102,7 +101,7 @@ class Governance:
 
     async def start(self, *first: Policy) -> int:
         """Start everything, and put the first policies in force; gives their version."""
-        self.store = await open_store(f"sqlite:{self._folder / 'policies.db'}", PolicyResolver())
+        self.store = await open_store(f"sqlite:{self._folder / 'policies.db'}")
         self._exits.push_async_callback(self.store.close)
         await self._administer()
         version = await self.commit(*first, note="the mesh begins")
