@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from conformance.controlplane.listen import UnixListen
+
 from conformance.controlplane.outcomes import OutcomeState
 from conformance.controlplane.resources import ResourceType, encode
 from conformance.controlplane.server import ControlPlane

@@ -14,8 +14,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from conformance.controlplane.behaviour import Behaviour, Stage
 from conformance.controlplane.listen import UnixListen
+
+from conformance.controlplane.behaviour import Behaviour, Stage
 from conformance.controlplane.resources import ResourceType
 from conformance.controlplane.server import ControlPlane
 

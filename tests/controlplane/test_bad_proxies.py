@@ -9,6 +9,7 @@ import tracemalloc
 import grpc
 import grpc.aio
 import pytest
+from conformance.controlplane.listen import UnixListen
 from raw_client import REQUEST, SERVICE, RawClient, RawStream, names_in
 from xds_parts import (
     CLUSTER,
@@ -30,7 +31,6 @@ from xds_parts import (
 
 from conformance.controlplane import node as node_module
 from conformance.controlplane import stream as stream_module
-from conformance.controlplane.listen import UnixListen
 from conformance.controlplane.outcomes import OutcomeState
 from conformance.controlplane.server import ControlPlane
 from conformance.controlplane.status import EventKind

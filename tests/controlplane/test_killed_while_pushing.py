@@ -14,11 +14,11 @@ from typing import Any
 
 import httpx
 import pytest
+from conformance.controlplane.listen import UnixListen
 from xds_parts import CLUSTER, ENDPOINT, LISTENER, ROUTE, WITHIN_S, Mesh, Resources, cluster, endpoints, listener, world
 from xds_parts import merged as merged_worlds
 
 from conformance.controlplane.behaviour import Stage
-from conformance.controlplane.listen import UnixListen
 from conformance.controlplane.resources import ResourceType
 from conformance.controlplane.server import ControlPlane
 from conformance.envoy.binary import EnvoyBinary
