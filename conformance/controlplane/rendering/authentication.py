@@ -1,8 +1,8 @@
 """The authentication service in the path of each call, in both directions. What it does not allow is refused.
 
 Invariants: no answer in time, no service, or an error of it is a refusal (403); it is asked only about calls that the
-access rules let through; it sees headers and the peer's certificate, never a body. Its answer changes nothing of the
-call: the bearer token is end-to-end, so it goes on to the building block.
+access rules let through; it sees headers and the peer's certificate, never a body. The bearer token is end-to-end, so
+it goes on to the building block.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ TYPE = "type.googleapis.com/envoy.extensions.filters.http.ext_authz.v3."
 
 
 def authentication_filter(surroundings: Surroundings) -> list[Resource]:
-    """The filter that asks; none if there is no authentication service."""
+    """The filter that asks; none if there is nobody to ask."""
     if surroundings.authentication is None:
         return []
     config = {

@@ -78,6 +78,8 @@ def application_cluster(policy: ServicePolicy, group: str = "") -> Resource:
         cluster["outlier_detection"] = _outlier_detection(policy.outlier_detection)
     if policy.health_check:
         cluster["health_checks"] = [_health_check(policy.health_check, policy.base_path)]
+        # By default an endpoint that was taken away is called for as long as it is well.
+        cluster["ignore_health_on_host_removal"] = True
     if name := next((endpoint.server_name for endpoint in in_group(policy, group)), ""):
         cluster["transport_socket"] = https(name)
     return cluster

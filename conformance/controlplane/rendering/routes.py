@@ -126,7 +126,8 @@ def to_peer(
     """From `below` to the provider's security server, unchanged; idempotent calls are retried."""
     everything = {"prefix": f"{below}/"}
     action = {"cluster": f"peer-{policy.service}", "timeout": seconds(policy.timeout_s)}
-    shared = _marked(policy.service, policy.caller_version) | span_name(words(f"/{policy.service}", None), surroundings)
+    version = policy.version if rules else policy.caller_version
+    shared = _marked(policy.service, version) | span_name(words(f"/{policy.service}", None), surroundings)
     guards = ({RULES: rules} if rules else {}) | asked_about(listener, policy, surroundings)
     if guards:
         shared["typed_per_filter_config"] = guards

@@ -1,8 +1,8 @@
 """Spans (OpenTelemetry, W3C Trace Context) and the correlation id of a call.
 
 Invariants: the trace id of a caller is kept, and so is its sampling decision; a correlation id of a caller is kept, and
-one is made at the first security server if there is none; both stand in the access log. No span holds a query or the
-value of a header but ids.
+one is made at the first security server if there is none; both stand in the access log. No span holds a path or a
+query; of headers it holds ids, and the user agent, which Envoy always adds.
 """
 
 from __future__ import annotations

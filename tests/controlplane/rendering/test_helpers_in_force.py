@@ -101,6 +101,12 @@ async def test_an_authentication_service_that_hangs_lets_nothing_through(server:
         assert (len(service.asked), block.arrivals) == (1, [])
 
 
+async def test_nobody_is_asked_about_a_service_that_wants_no_authentication(server: OneServer):
+    authenticated(server)
+    await births(server, authentication=False)
+    assert (await server.call("/births/any")).status_code == 200
+
+
 def limited(server: OneServer) -> Path:
     socket = server.folder / "limits.sock"
     server.surroundings = replace(server.surroundings, limits=socket)

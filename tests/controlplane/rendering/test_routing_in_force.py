@@ -1,11 +1,12 @@
 from __future__ import annotations
 
+import asyncio
 import ssl
 from collections import Counter
 from typing import Any
 
 from one_server import OneServer, births
-from rendering_cases import exactly, policy
+from rendering_cases import below, exactly, policy
 from xds_parts import WITHIN_S
 
 from conformance.model.policy import Endpoint, HeaderMatch, HealthCheck, LoadBalancing, Route, Share
@@ -77,6 +78,8 @@ async def test_random_choice_among_endpoints_reaches_all_of_them(server: OneServ
 async def test_an_endpoint_that_is_not_well_is_left_out_and_comes_back(server: OneServer):
     first, second = await server.block("first"), await server.block("second")
     await server.told(policy(endpoints=(first.endpoint(), second.endpoint()), health_check=FAST))
+    await healthy(server, 2)
+    await server.answers(lambda answer: answer.status_code == 200)
     assert set(await shares(server, "/births/any")) == {"first", "second"}
 
     first.well = False
@@ -93,6 +96,8 @@ async def test_a_second_priority_is_used_while_the_first_is_not_well(server: One
     first, spare = await server.block("first"), await server.block("spare")
     endpoints = (first.endpoint(priority=3), spare.endpoint(priority=7))
     await server.told(policy(endpoints=endpoints, health_check=FAST))
+    await healthy(server, 2)
+    await server.answers(lambda answer: answer.status_code == 200)
     assert await shares(server, "/births/any") == {"first": SAMPLES}
 
     first.well = False
@@ -111,6 +116,41 @@ async def healthy(server: OneServer, wanted: int) -> None:
         return (await server.proxy.admin.stats(f"^{name}$")).get(name) == wanted
 
     await until(reached, what=f"{wanted} endpoints are well", timeout=WITHIN_S)
+
+
+async def test_an_endpoint_that_is_taken_away_gets_no_more_calls_however_well_it_is(server: OneServer):
+    first, second = await server.block("first"), await server.block("second")
+    await server.told(policy(endpoints=(first.endpoint(), second.endpoint()), health_check=FAST))
+    await healthy(server, 2)
+    await server.told(policy(endpoints=(second.endpoint(),), health_check=FAST))
+    await healthy(server, 1)
+    assert await shares(server, "/births/any") == {"second": SAMPLES}
+
+
+async def test_groups_come_and_go_under_traffic_without_losing_a_call(server: OneServer):
+    stable, canary = await server.block("stable"), await server.block("canary")
+    alone = policy(endpoints=(stable.endpoint(),))
+    endpoints = (stable.endpoint(), canary.endpoint(group="canary"))
+    both = policy(endpoints=endpoints, routes=(Route(below("/"), split=(Share("", 50), Share("canary", 50))),))
+    await server.told(alone)
+    seen: list[int] = []
+    over = asyncio.Event()
+
+    async def traffic() -> None:
+        async with await server.peer() as client:
+            while not over.is_set():
+                seen.append((await client.get("/births/any")).status_code)
+
+    calling = asyncio.create_task(traffic())
+    for _ in range(5):
+        for told in (both, alone):
+            await server.told(told)
+            grown = len(seen) + 20
+            await until(lambda wanted=grown: len(seen) >= wanted or calling.done(), what="traffic", timeout=WITHIN_S)
+    over.set()
+    await calling
+    assert set(seen) == {200}
+    assert canary.arrivals
 
 
 async def test_a_building_block_that_speaks_https_is_reached_under_its_own_name_only(server: OneServer):
