@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from functools import lru_cache
 from http import HTTPStatus
 
 from conformance.authn.call import CALLER_HEADER, ISSUER_HEADER, SUBJECT_HEADER, Call, Decision
@@ -20,6 +21,7 @@ CheckRequest = message_class("envoy.service.auth.v3.CheckRequest")
 CheckResponse = message_class("envoy.service.auth.v3.CheckResponse")
 OK, PERMISSION_DENIED, UNAUTHENTICATED = 0, 7, 16
 OVERWRITE_IF_EXISTS_OR_ADD = 2
+REMEMBERED = 4096
 
 
 def call_in(request: DynamicMessage) -> Call:
@@ -34,7 +36,7 @@ def call_in(request: DynamicMessage) -> Call:
         path=http.path,
         principal=peer.principal,
         certificate=peer.certificate,
-        headers=dict(http.headers),
+        headers=http.headers,
     )
 
 
@@ -51,7 +53,7 @@ def identity_headers(decision: Decision) -> dict[str, str]:
 
 
 def answer_to(decision: Decision, headers: Mapping[str, str], service: str) -> bytes:
-    """The encoded answer.
+    """The encoded answer. Most calls are like one before, so answers are remembered.
 
     Args:
         decision: what was decided.
@@ -59,12 +61,17 @@ def answer_to(decision: Decision, headers: Mapping[str, str], service: str) -> b
         service: which service was called.
 
     """
+    return _encoded(decision, tuple(headers.items()), service)
+
+
+@lru_cache(REMEMBERED)
+def _encoded(decision: Decision, headers: tuple[tuple[str, str], ...], service: str) -> bytes:
     answer: DynamicMessage = CheckResponse()
     _say(answer.dynamic_metadata.fields, decision)
     if decision.allowed:
         answer.status.code = OK
-        _set(answer.ok_response.headers, {name: value for name, value in headers.items() if value})
-        answer.ok_response.headers_to_remove.extend(name for name, value in headers.items() if not value)
+        _set(answer.ok_response.headers, {name: value for name, value in headers if value})
+        answer.ok_response.headers_to_remove.extend(name for name, value in headers if not value)
     else:
         _refuse(answer, decision.reason, service)
     return bytes(answer.SerializeToString())

@@ -63,7 +63,7 @@ class Decision:
     Attributes:
         reason: why.
         caller: SPIFFE id of whoever calls; empty as long as it is not known.
-        client: its X-Road identifier; empty if it has none.
+        client: its X-Road identifier, percent-encoded; empty if it has none.
         client_header: the header in which X-Road clients are named, if the next one shall be told by it.
         operation: method and path template if a rule about operations let the call through.
         policy: version of the service's policy.

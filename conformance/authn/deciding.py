@@ -14,7 +14,7 @@ from conformance.authn.knowledge import Knowledge
 from conformance.authn.reasons import Reason, Refused
 from conformance.authn.rules import CompiledService
 from conformance.authn.tokens import Tokens
-from conformance.model.policies import MemberPolicy
+from conformance.model.policies import MemberId, MemberPolicy
 from conformance.model.policy import BearerTokens
 
 __all__ = ["decide"]
@@ -105,7 +105,7 @@ class _Case:
                 self.caller = self._peer(proven_identity(self._call.principal, self._call.certificate))
         member = self._knowledge.members_by_identity.get(self.caller)
         if member is not None and member.id is not None:
-            self.client = str(member.id)
+            self.client = _xroad(member.id)
 
     def _peer(self, identity: str) -> str:
         """The member that calls; behind an external gateway, the identity that the gateway vouches for.
@@ -127,13 +127,16 @@ class _Case:
     def _path_of(self, service: CompiledService) -> str:
         """The path as the service sees it, without the part that addresses the service.
 
-        In an X-Road call a client names itself, and must be the one that it says.
+        In an X-Road call a client names itself, and must be the one that it says. For an application that does not,
+        its own security server does it afterwards.
         """
         path = self._call.path.partition("?")[0].partition("#")[0]
         prefix = service.prefix
         if path.startswith(XROAD):
             prefix = self._xroad_prefix(service)
-            if not self.client or self._call.headers.get(self._knowledge.mesh.client_header.lower()) != self.client:
+            unnamed = self.client if self._call.direction == Direction.OUTBOUND else ""
+            named = self._call.headers.get(self._knowledge.mesh.client_header.lower(), unnamed)
+            if not self.client or named != self.client:
                 raise Refused(Reason.CLIENT_MISNAMED)
         if not path.startswith(prefix + "/"):
             raise Refused(Reason.PATH_OF_OTHER_SERVICE)
@@ -143,11 +146,15 @@ class _Case:
         provider = self._knowledge.members.get(service.policy.provider)
         if provider is None or provider.id is None or not service.policy.code:
             raise Refused(Reason.PATH_OF_OTHER_SERVICE)
-        of = provider.id
-        parts = (of.instance, of.member_class, of.member_code, of.subsystem, service.policy.code)
-        return XROAD + "/".join(quote(part, safe="") for part in parts if part)
+        return f"{XROAD}{_xroad(provider.id)}/{quote(service.policy.code, safe='')}"
 
     def _check_token(self, needed: BearerTokens, tokens: Tokens, now: float) -> None:
         issuers = [self._knowledge.issuers[name] for name in needed.issuers if name in self._knowledge.issuers]
         token = tokens.judge(self._call.headers.get("authorization"), needed.audience, issuers, now)
         self.subject, self.issuer = token.subject, token.issuer
+
+
+def _xroad(member: MemberId) -> str:
+    """An identifier as it is written in headers and addresses; parts are percent-encoded."""
+    parts = (member.instance, member.member_class, member.member_code, member.subsystem)
+    return "/".join(quote(part, safe="") for part in parts if part)

@@ -13,7 +13,7 @@ import re
 import threading
 from collections import deque
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -144,7 +144,7 @@ class DecisionLog:
         try:
             # Opened anew each time, so that a file which was moved away by log rotation is followed by a new one.
             with path.open("a", encoding="utf-8") as file:
-                file.write("".join(json.dumps(asdict(line)) + "\n" for line in lines))
+                file.write("".join(json.dumps(vars(line)) + "\n" for line in lines))
         except OSError as problem:
             if not self.lost:
                 log.warning("the decision log cannot be written: %s", problem)

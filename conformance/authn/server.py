@@ -135,11 +135,13 @@ class AuthenticationService:
     async def close(self) -> None:
         """Stop, and follow no feed any more."""
         following, self._following = self._following, None
-        if following is not None:
-            following.cancel()
-            with suppress(asyncio.CancelledError):
-                await following
-        await self.stop()
+        try:
+            if following is not None:
+                following.cancel()
+                with suppress(asyncio.CancelledError):
+                    await following
+        finally:
+            await self.stop()
 
     def hang(self) -> None:
         """Answer nothing until `resume`; questions are kept."""
@@ -180,6 +182,7 @@ class AuthenticationService:
         if self._following is not None:
             raise SuiteFault("the authentication service follows a feed already", next_step="follow one feed only")
         self._following = asyncio.create_task(self._follow(feed), name="policies of the authentication service")
+        self._following.add_done_callback(_tell_why_ended)
 
     async def _follow(self, feed: PolicyFeed) -> None:
         while True:
@@ -244,3 +247,9 @@ class AuthenticationService:
         ]
         self._metrics.limited(over=not judged or any(answer.over for answer in judged))
         return limit_answer_to(judged)
+
+
+def _tell_why_ended(following: asyncio.Task[None]) -> None:
+    """A defect must not pass in silence: from now on calls are decided by policies that grow old."""
+    if not following.cancelled() and (problem := following.exception()):
+        log.critical("policies are not followed any more", exc_info=problem)

@@ -15,7 +15,7 @@ from conformance.authn import CALLER_HEADER, Call, Decision, Reason
 from conformance.authn.deciding import decide
 from conformance.authn.knowledge import Knowledge
 from conformance.authn.tokens import Tokens
-from conformance.model.policies import Kind, MemberPolicy, MeshPolicy
+from conformance.model.policies import Kind, MemberId, MemberPolicy, MeshPolicy
 from conformance.pki import Credential
 
 NOW = 1_000_000.0
@@ -126,10 +126,34 @@ def test_an_xroad_client_names_itself_and_must_be_the_one_that_it_says(direction
     server = "registry" if direction == "inbound" else "clinic"
     call = replace(GOOD, direction=direction, server=server, path=f"{ADDRESSED}/v1/public/a")
     assert decided(replace(call, headers={"x-road-client": str(CLINIC.id)})).reason is Reason.ALLOWED
-    for headers in ({}, {"x-road-client": str(REGISTRY.id)}, {"x-road-client": f"{CLINIC.id},{CLINIC.id}"}):
-        assert decided(replace(call, headers=headers)).reason is Reason.CLIENT_MISNAMED
+    for named in ("", str(REGISTRY.id), f"{CLINIC.id},{CLINIC.id}"):
+        assert decided(replace(call, headers={"x-road-client": named})).reason is Reason.CLIENT_MISNAMED
+    # For an application that says nothing, its security server names the client.
+    expected = Reason.CLIENT_MISNAMED if direction == "inbound" else Reason.ALLOWED
+    assert decided(call).reason is expected
     elsewhere = replace(call, headers={"x-road-client": str(CLINIC.id)}, path="/r1/MESH/GOV/100/births/other/v1/public")
     assert decided(elsewhere).reason is Reason.PATH_OF_OTHER_SERVICE
+
+
+@pytest.mark.parametrize("direction", ["inbound", "outbound"])
+def test_identifiers_are_percent_encoded_on_the_wire(direction: str):
+    known = knowledge()
+    clinic = replace(CLINIC, id=MemberId("MESH", "COM", "Häuser 1/2"))
+    known.apply(change(2, clinic, replace(REGISTRY, id=MemberId("MESH", "GOV", "a b"))))
+    server = "registry" if direction == "inbound" else "clinic"
+    call = replace(GOOD, direction=direction, server=server, path="/r1/MESH/GOV/a%20b/births/v1/public/a")
+    decision = decided(replace(call, headers={"x-road-client": "MESH/COM/H%C3%A4user%201%2F2"}), known)
+    assert (decision.reason, decision.client) == (Reason.ALLOWED, "MESH/COM/H%C3%A4user%201%2F2")
+    assert (
+        decided(replace(call, headers={"x-road-client": "MESH/COM/Häuser 1/2"}), known).reason is Reason.CLIENT_MISNAMED
+    )
+
+
+def test_a_member_without_an_identifier_calls_by_no_xroad_address():
+    known = knowledge()
+    known.apply(change(2, replace(CLINIC, id=None)))
+    call = replace(GOOD, direction="outbound", server="clinic", path=f"{ADDRESSED}/v1/public/a")
+    assert decided(call, known).reason is Reason.CLIENT_MISNAMED
 
 
 def test_a_service_without_a_code_has_no_xroad_address():

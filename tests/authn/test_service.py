@@ -122,6 +122,21 @@ async def test_a_feed_that_fails_is_followed_again_and_until_then_the_last_polic
     await service.close()
 
 
+async def test_a_feed_that_breaks_its_promise_is_told_of(listen: UnixListen, caplog: pytest.LogCaptureFixture):
+    class Broken(Feed):
+        async def changes(self, after: int) -> AsyncIterator[PolicyChange]:
+            yield change(1, *EVERYTHING)
+            raise ZeroDivisionError
+
+    service = AuthenticationService()
+    await service.start(listen)
+    service.follow(Broken())
+    await until(lambda: "not followed any more" in caplog.text, what="it is in the log", timeout=WITHIN_S)
+    with pytest.raises(ZeroDivisionError):
+        await service.close()
+    assert not service.running
+
+
 async def test_while_it_hangs_it_answers_nothing_and_afterwards_what_was_asked(
     service: AuthenticationService, asking: Asking
 ):

@@ -12,6 +12,7 @@ from collections.abc import Callable
 import click
 
 from tests.bench.changes import among_many, enforcement
+from tests.bench.decisions import decisions
 from tests.bench.starting import runtimes
 from tests.bench.whole_runs import certifying, self_test
 
@@ -19,6 +20,7 @@ BENCHMARKS: dict[str, Callable[[], None]] = {
     "certifying": certifying,
     "enforcement": enforcement,
     "among-many": among_many,
+    "decisions": decisions,
     "selftest": self_test,
     "runtimes": runtimes,
 }
