@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from conformance.model.errors import UsageError
-from conformance.model.yaml_source import Position, YamlProblem, parse_yaml
+from conformance.model.yaml_source import Position, YamlProblem, parse_yaml, parse_yaml_stream
 
 RUN_FILE = """\
 # a comment
@@ -224,6 +224,20 @@ def test_depth_is_bounded(text: str) -> None:
 
 def test_size_is_bounded() -> None:
     assert "at most" in refusal("a: " + "x" * (9 * 1024 * 1024)).what
+
+
+def test_a_stream_of_documents_is_read_one_by_one_and_each_knows_its_place() -> None:
+    found = parse_yaml_stream("a: 1\n---\n---\nb: [2]\n", source="x")
+    assert [each.value for each in found] == [{"a": 1}, None, {"b": [2]}]
+    assert [each.where(("b", 0)) for each in found] == ["x:1:1", "x:3:1", "x:4:5"]
+    assert parse_yaml_stream("", source="x") == []
+
+
+def test_the_bounds_count_for_all_documents_of_a_stream_together() -> None:
+    with pytest.raises(YamlProblem) as refused:
+        parse_yaml_stream(("[" + "1," * 600_000 + "1]\n---\n") * 2, source="x")
+    assert refused.value.where is not None
+    assert refused.value.where.startswith("x:3:")
 
 
 def test_a_second_document_is_refused_with_its_place() -> None:

@@ -37,6 +37,19 @@ WRITTEN: dict[type, Callable[[Any], Any]] = {
     float: lambda number: int(number) if number.is_integer() else number,
 }
 """Values that are not written key by key."""
+NEEDED = {
+    "bool_type": "true or false is needed",
+    "float_type": "a number is needed",
+    "int_type": "a whole number is needed",
+    "model_type": "an object with keys is needed",
+    "string_type": "text is needed",
+    "string_too_short": "it must not be empty",
+    "too_short": "it must not be empty",
+    "tuple_type": "a list is needed",
+}
+"""What is wrong with a value that has the wrong shape."""
+WORDS = {str, int, float, bool, type(None)}
+"""Most values are one of these, and to ask whether they are forms takes longer."""
 WHOLE = "the keys of each kind are described in policy.schema.json"
 
 
@@ -118,9 +131,11 @@ def _value(form: Form) -> object:
 
 
 def _plain(value: object) -> object:
-    if isinstance(value, Form):
-        return _value(value)
-    return tuple(_plain(item) for item in value) if isinstance(value, tuple) else value
+    if type(value) in WORDS:
+        return value
+    if isinstance(value, tuple):
+        return tuple(_plain(item) for item in value)
+    return _value(value) if isinstance(value, Form) else value
 
 
 def _content(policy: Policy) -> dict[str, Any]:
@@ -157,6 +172,7 @@ def _revision(content: Mapping[str, Any]) -> str:
 
 def _problem(name: str, error: ErrorDetails, document: Document) -> Problem:
     path = pointer(error["loc"])
+    given = error.get("input")
     match error["type"]:
         case "extra_forbidden":
             key = str(error["loc"][-1])
@@ -164,12 +180,19 @@ def _problem(name: str, error: ErrorDetails, document: Document) -> Problem:
             return Problem(name, path, f"unknown key `{key:.80}`", hint(key, keys, otherwise=_known(keys)))
         case "missing":
             return Problem(name, path, "the key is missing", "add it")
-    reason = error["msg"].removeprefix("Value error, ").replace("Input should be", "must be")
-    given = error.get("input")
-    if error["type"] == "string_type" and isinstance(given, int | float):
-        return Problem(name, path, f"text is needed, here: {given!r:.80}", "write it in quotes")
+        case "string_type" if isinstance(given, int | float):
+            return Problem(name, path, f"text is needed, here: {given!r:.80}", "write it in quotes")
     shown = f", here: {given!r:.80}" if isinstance(given, str | int | float | bool) else ""
-    return Problem(name, path, reason + shown, "write it as the schema describes it")
+    return Problem(name, path, _reason(error) + shown, "write it as the schema describes it")
+
+
+def _reason(error: ErrorDetails) -> str:
+    """What is wrong with a value, in the words of JSON."""
+    if error["type"] in NEEDED:
+        return NEEDED[error["type"]]
+    if error["type"] == "too_long":
+        return f"{error['ctx']['actual_length']} items; {error['ctx']['max_length']} are taken at most"
+    return error["msg"].removeprefix("Value error, ").replace("Input should be", "must be")
 
 
 def _known(keys: list[str]) -> str:

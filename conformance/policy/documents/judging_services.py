@@ -12,7 +12,7 @@ from conformance.model.policies import MESH, Kind, PolicyKey
 from conformance.model.policy import AccessRule, PathMatchKind, Route, ServicePolicy
 from conformance.policy.documents.index import PolicyIndex, Relation
 from conformance.policy.documents.judging_references import Fault, Place, missing
-from conformance.policy.documents.matching import Reach, comes_first, leaves_nothing, may_meet
+from conformance.policy.documents.matching import Reach, comes_first, leaves_nothing, meetings
 from conformance.policy.documents.problems import hint
 from conformance.policy.documents.words import trust_domain_of
 
@@ -75,7 +75,10 @@ def _caller_faults(caller: str, place: Place, index: PolicyIndex, gone: frozense
 
 
 def _never_matching(rule: AccessRule, policy: ServicePolicy, place: Place) -> Iterator[Fault]:
+    if not rule.operations:
+        return
     contract = set(policy.contract)
+    fitting, fitted = meetings(rule.paths, rule.operations)
     methods = {operation.method for operation in rule.operations}
     for number, operation in enumerate(rule.operations):
         here, written = (*place, "operations", number), f"{operation.method} {operation.path}"
@@ -86,16 +89,14 @@ def _never_matching(rule: AccessRule, policy: ServicePolicy, place: Place) -> It
         elif rule.methods and operation.method not in rule.methods:
             step = f"add {operation.method} to `methods`, or leave `methods` out"
             yield here, f"`methods` does not have {operation.method}: {NEVER_MATCHES}", step
-        elif rule.paths and not any(may_meet(match, operation.path) for match in rule.paths):
+        elif rule.paths and number not in fitted:
             yield here, f"no path of the operation is in `paths`: {NEVER_MATCHES}", "leave `paths` out, or widen it"
-    if not rule.operations:
-        return
     for number, method in enumerate(rule.methods):
         if method not in methods:
             step = "take it out, or add the operation"
             yield (*place, "methods", number), f"no operation of the rule has {method}: {NEVER_MATCHES}", step
-    for number, match in enumerate(rule.paths):
-        if not any(may_meet(match, operation.path) for operation in rule.operations):
+    for number in range(len(rule.paths)):
+        if number not in fitting:
             step = "take it out, or add the operation"
             yield (*place, "paths", number), f"no operation of the rule has such a path: {NEVER_MATCHES}", step
 

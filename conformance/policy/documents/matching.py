@@ -1,7 +1,7 @@
 """Which calls paths and templates can mean: whether one match leaves nothing to another, whether two can ever meet.
 
-Invariants: `covers` is only true if it is certain, `may_meet` only false if it is; nothing here backtracks, so no
-document can make it slow.
+Invariants: `covers` is only true if it is certain, `meetings` only leaves out what is certain; nothing here backtracks,
+so no document can make it slow.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 
 from conformance.model.policy import AccessRule, Operation, PathMatch, PathMatchKind, Route
 
-__all__ = ["Reach", "comes_first", "leaves_nothing", "may_meet"]
+__all__ = ["Reach", "comes_first", "leaves_nothing", "meetings"]
 
 EXPRESSION = re.compile(r"\{[^{}/]+\}")
 
@@ -57,15 +57,40 @@ class Reach:
         return any(prefix in self._prefixes for prefix in _prefixes_of(path))
 
 
-def may_meet(match: PathMatch, template: str) -> bool:
-    """Whether a path of the template can be one of the match's."""
-    wanted, given = match.path.split("/")[1:], template.split("/")[1:]
-    if match.kind is PathMatchKind.EXACT:
-        return len(wanted) == len(given) and all(map(_fits, wanted, given))
-    if wanted[-1] == "":
-        wanted.pop()
-        return len(given) > len(wanted) and all(map(_fits, wanted, given))
-    return len(given) >= len(wanted) and all(map(_fits, wanted, given))
+class _Template:
+    """A path template, taken apart once, because it may be held against many paths."""
+
+    def __init__(self, path: str) -> None:
+        self._segments = [EXPRESSION.split(segment) for segment in path.split("/")[1:]]
+
+    def may_meet(self, match: PathMatch) -> bool:
+        """Whether a path of the template can be one of the match's."""
+        wanted = match.path.split("/")[1:]
+        count = len(self._segments)
+        if match.kind is PathMatchKind.EXACT:
+            if len(wanted) != count:
+                return False
+        elif wanted[-1] == "":
+            wanted.pop()
+            if count <= len(wanted):
+                return False
+        elif count < len(wanted):
+            return False
+        return all(map(_fits, wanted, self._segments))
+
+
+def meetings(matches: Sequence[PathMatch], operations: Sequence[Operation]) -> tuple[set[int], set[int]]:
+    """Places of the matches that at least one operation can have, and of the operations that fit at least one match."""
+    fitting: set[int] = set()
+    fitted: set[int] = set()
+    for place, operation in enumerate(operations):
+        template = _Template(operation.path)
+        for number, match in enumerate(matches):
+            # What is known to meet something needs no further proof.
+            if (place not in fitted or number not in fitting) and template.may_meet(match):
+                fitted.add(place)
+                fitting.add(number)
+    return fitting, fitted
 
 
 def comes_first(routes: Sequence[Route]) -> list[int]:
@@ -83,9 +108,9 @@ def _headers(route: Route) -> set[tuple[str, str]]:
     return {(header.name.lower(), header.value) for header in route.headers}
 
 
-def _specificity(route: Route) -> tuple[bool, int, bool, int]:
+def _specificity(route: Route) -> tuple[bool, int, int, bool]:
     exact = route.match.kind is PathMatchKind.EXACT
-    return (not exact, -len(route.match.path), not route.methods, -len(route.headers))
+    return (not exact, -len(route.match.path), -len(route.headers), not route.methods)
 
 
 def _prefixes_of(path: str) -> Iterator[str]:
@@ -97,9 +122,9 @@ def _prefixes_of(path: str) -> Iterator[str]:
             yield path[: place + 1]
 
 
-def _fits(segment: str, template: str) -> bool:
-    """Whether a segment is one of the template's, each of whose expressions stands for at least one character."""
-    first, *others = EXPRESSION.split(template)
+def _fits(segment: str, literals: list[str]) -> bool:
+    """Whether a segment has these literals in this order, with at least one character for each expression between."""
+    first, *others = literals
     if not others:
         return segment == first
     if not segment.startswith(first):

@@ -26,15 +26,21 @@ class PolicySet(PolicyIndex):
     @classmethod
     def of(cls, documents: Mapping[PolicyKey, Document]) -> PolicySet:
         """All of these. What cannot be read is no error yet: `problems` has it."""
-        return cls().with_writes(Write(key, document) for key, document in documents.items())
+        return cls().changed(documents, ())
 
     def with_writes(self, writes: Iterable[Write]) -> PolicySet:
         """The set after these changes."""
+        last = {write.key: write.document for write in writes}
+        put = {key: document for key, document in last.items() if document is not None}
+        return self.changed(put, last.keys() - put.keys())
+
+    def changed(self, put: Mapping[PolicyKey, Document], deleted: Iterable[PolicyKey]) -> PolicySet:
+        """The set with other documents, and without some."""
         changed = self
-        for write in writes:
-            changed = changed._without(write.key)
-            if write.document is not None:
-                changed = changed._with(write.key, write.document)
+        for key in (*put, *deleted):
+            changed = changed._without(key)
+        for key, document in put.items():
+            changed = changed._with(key, document)
         return changed
 
     def problems(self) -> list[Problem]:
@@ -83,7 +89,8 @@ class PolicySet(PolicyIndex):
             domain = trust_domain_of(_identity(was))
             if not self.found(Relation.TRUST_DOMAIN, domain):
                 services.update(self.found(Relation.CALLER_DOMAIN, domain))
-        mesh = {(Kind.MESH, MESH)} & self.policies.keys() if self.mesh.federation else set()
+        # Only a federation depends on members.
+        mesh = {(Kind.MESH, MESH)} if self.mesh.federation else set()
         return {(Kind.SERVICE, each) for each in services} | mesh
 
     def _dependent_on_mesh(self, before: PolicySet) -> set[PolicyKey]:
@@ -128,15 +135,16 @@ class IncrementalJudge:
             InvalidPolicies: something is wrong with what is different.
 
         """
-        different = [
-            Write(key, document)
+        put = {
+            key: document
             for key, document in documents.items()
             if self._documents.get(key) is not document and self._documents.get(key) != document
-        ]
-        different += [Write(key, None) for key in self._documents if key not in documents]
-        different += [write for write in writes if write.document is None and write.key not in self._documents]
-        after = self._good.with_writes(different)
-        if problems := after.problems_after([write.key for write in different], self._good):
+        }
+        deleted = {key for key in self._documents if key not in documents}
+        after = self._good.changed(put, deleted)
+        # Whoever remembers nothing still knows from the writes what was there.
+        deleted |= {write.key for write in writes if write.key not in documents}
+        if problems := after.problems_after({*put, *deleted}, self._good):
             raise InvalidPolicies(problems)
         self._good, self._documents = after, dict(documents)
 

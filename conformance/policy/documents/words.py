@@ -131,12 +131,11 @@ def _service(text: str) -> str | None:
 
 
 def distinct(items: tuple[T, ...]) -> tuple[T, ...]:
-    """Refuses what is given twice; for values of any kind that can be compared."""
-    seen: set[Hashable] = set()
-    for item in items:
-        if item in seen:
-            raise ValueError(f"{str(item)!r:.80} is given twice")
-        seen.add(item)
+    """Refuses what is given twice."""
+    places: dict[T, int] = {}
+    for place, item in enumerate(items):
+        if places.setdefault(item, place) != place:
+            raise ValueError(f"item {place} says the same as item {places[item]}; they count from 0")
     return items
 
 

@@ -9,26 +9,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
-from collections.abc import AsyncGenerator, Callable, Collection, Mapping, Sequence
+from collections.abc import AsyncGenerator
 
-from conformance.model.errors import EnvironmentFault
-from conformance.model.policies import Kind, Policy, PolicyChange, PolicyKey
-from conformance.policy.store import Stored
-from conformance.policy.store.database import Database, Session
-from conformance.policy.store.snapshot import Snapshot
+from conformance.policy.store.database import Database
 
-__all__ = ["Followers", "PolicyReader", "change_between"]
+__all__ = ["Followers"]
 
 LOOK_EVERY_S = 1.0
 """A process that dies between its commit and the news of it tells nobody; then followers are this late at most."""
-
-PolicyReader = Callable[
-    [Mapping[PolicyKey, Stored], Mapping[PolicyKey, Stored], Collection[PolicyKey]], Sequence[Policy]
-]
-"""The policies that are new or different between two states of all documents, before and now, of which the given ones
-changed: these, and those that mean something else because of them.
-"""
 
 
 class Followers:
@@ -62,10 +50,6 @@ class Followers:
         for news in self._news:
             news.set()
 
-    def interrupted(self, fault: EnvironmentFault) -> None:
-        """The store cannot be read; followers wait until it can."""
-        logging.getLogger(__name__).warning("policies cannot be followed at the moment: %s", fault)
-
     async def close(self) -> None:
         """Followers end."""
         self._closed = True
@@ -74,18 +58,3 @@ class Followers:
             self._watching.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._watching
-
-
-def change_between(session: Session, known: Snapshot, now: Snapshot, read_policies: PolicyReader) -> PolicyChange:
-    """What to tell a follower who knows an earlier snapshot."""
-    changed = {
-        (Kind(kind), name)
-        for kind, name in session.rows(
-            "SELECT DISTINCT kind, name FROM changes WHERE version > ? AND version <= ?", known.version, now.version
-        )
-    }
-    return PolicyChange(
-        version=now.version,
-        put=tuple(read_policies(known.documents, now.documents, changed)),
-        deleted=tuple(sorted(key for key in changed if key in known.documents and key not in now.documents)),
-    )

@@ -47,7 +47,7 @@ def document_at(session: Session, key: PolicyKey, version: int) -> Stored | None
 
 def entries(session: Session, *, key: PolicyKey | None, before: int | None, limit: int) -> list[Entry]:
     """The audit log, newest first."""
-    before = BEYOND if before is None else before
+    before = BEYOND if before is None else min(before, BEYOND)
     if key is None:
         versions = session.rows(VERSIONS, before, max(limit, 0))
     else:

@@ -9,21 +9,24 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
+from types import MappingProxyType
 from typing import TypeVar
 
 from conformance.model.errors import EnvironmentFault, UsageError
 from conformance.model.policies import PolicyChange, PolicyKey
 from conformance.policy.store import Author, Conflict, Entry, Judge, ProxyReport, Stored, Write
 from conformance.policy.store.database import Database, Session
-from conformance.policy.store.following import Followers, PolicyReader, change_between
+from conformance.policy.store.following import Followers
 from conformance.policy.store.history import document_at, entries
 from conformance.policy.store.reports import ReportBook
-from conformance.policy.store.snapshot import EMPTY, Documents, Snapshot, from_text, newest, same, text_of
+from conformance.policy.store.resolving import Resolver
+from conformance.policy.store.snapshot import EMPTY, Snapshot, from_text, newest, same, text_of
 
 __all__ = ["KeptStore"]
 
@@ -43,13 +46,10 @@ def _utc_now() -> datetime:
 
 
 class KeptStore:
-    """A store on top of a database. Implements `conformance.policy.store.Store`."""
+    """A store on top of a database. Implements `conformance.policy.store.Store`; belongs to one event loop."""
 
-    def __init__(
-        self, database: Database, read_policies: PolicyReader, clock: Callable[[], datetime] = _utc_now
-    ) -> None:
+    def __init__(self, database: Database, clock: Callable[[], datetime] = _utc_now) -> None:
         self._database = database
-        self._read_policies = read_policies
         self._clock = clock
         # A thread each, so that whoever reads never waits for a commit that waits for its turn.
         self._reader = ThreadPoolExecutor(1, "policies-read")
@@ -57,6 +57,7 @@ class KeptStore:
         # Only ever replaced by another whole snapshot, so both threads may do that at any time.
         self._snapshot = EMPTY
         self._book = ReportBook()
+        self._resolver = Resolver()
         self._followers = Followers(database)
 
     async def commit(self, writes: Sequence[Write], *, author: Author, note: str, judge: Judge) -> int:
@@ -71,7 +72,7 @@ class KeptStore:
 
     async def documents(self, version: int | None = None) -> Mapping[PolicyKey, Stored]:
         """All documents as of a version, the newest by default."""
-        return (await self._read(partial(self._snapshot_at, version=version))).documents
+        return MappingProxyType((await self._read(partial(self._snapshot_at, version=version))).stored)
 
     async def document(self, key: PolicyKey, version: int | None = None) -> Stored | None:
         """One document as of a version, the newest by default."""
@@ -109,16 +110,19 @@ class KeptStore:
 
     async def changes(self, after: int) -> AsyncIterator[PolicyChange]:
         """Everything since version `after` as one change, then each further one as it happens, without end."""
-        known: Snapshot | None = None
+        interrupted = False
         async with contextlib.aclosing(self._followers.occasions()) as occasions:
             async for _ in occasions:
                 try:
-                    news = await self._read(partial(self._news, known=known, after=after))
+                    change = await self._read(partial(self._news, after=after))
                 except EnvironmentFault as fault:
-                    self._followers.interrupted(fault)
+                    if not interrupted:
+                        logging.getLogger(__name__).warning("policies cannot be followed at the moment: %s", fault)
+                    interrupted = True
                     continue
-                if news is not None:
-                    known, change = news
+                interrupted = False
+                if change is not None:
+                    after = change.version
                     yield change
 
     async def close(self) -> None:
@@ -154,7 +158,7 @@ class KeptStore:
                 return before.version
             version = before.version + 1
             after = before.with_changes(version, ((one.write.key, _stored(one.write, version)) for one in wanted))
-            judge(Documents(after), [one.write for one in wanted])
+            judge(after.documents, [one.write for one in wanted])
             session.run(
                 "INSERT INTO versions (version, at, identity, role, note) VALUES (?, ?, ?, ?, ?)",
                 [(version, self._clock().isoformat(timespec="milliseconds"), author.identity, author.role, note)],
@@ -198,21 +202,18 @@ class KeptStore:
         return EMPTY.at(version, session)
 
     def _check_version(self, session: Session, version: int) -> None:
-        if not 0 <= version <= (last := newest(session)):
+        last = newest(session)
+        if not 0 <= version <= last:
             raise UsageError(
                 f"there is no version {version}; the newest is {last}",
                 where=self._database.where,
                 next_step="name a version of the history; if the store was set back to a backup, begin again at 0",
             )
 
-    def _news(self, session: Session, *, known: Snapshot | None, after: int) -> tuple[Snapshot, PolicyChange] | None:
-        if known is None:
-            known = self._snapshot_at(session, version=after)
-        self._check_version(session, known.version)
+    def _news(self, session: Session, *, after: int) -> PolicyChange | None:
+        self._check_version(session, after)
         now = self._current(session)
-        if now.version == known.version:
-            return None
-        return now, change_between(session, known, now, self._read_policies)
+        return self._resolver.change(session, after, now) if now.version > after else None
 
 
 def _stored(write: Write, version: int) -> Stored | None:
@@ -220,7 +221,7 @@ def _stored(write: Write, version: int) -> Stored | None:
 
 
 def _differs(before: Snapshot, write: Write) -> bool:
-    there = before.documents.get(write.key)
+    there = before.stored.get(write.key)
     if there is None or write.document is None:
         return (there is None) != (write.document is None)
     return not same(there.document, write.document)
@@ -230,7 +231,7 @@ def _refuse_conflicts(session: Session, where: str, before: Snapshot, writes: Se
     conflicts: dict[PolicyKey, int] = {}
     lines = []
     for write in writes:
-        there = before.documents.get(write.key)
+        there = before.stored.get(write.key)
         if write.expected is None or write.expected == (there.changed_in if there else 0):
             continue
         kind, name = write.key

@@ -8,33 +8,38 @@ from urllib.parse import urlsplit
 
 from conformance.model.errors import UsageError
 from conformance.policy.store.database import Database
-from conformance.policy.store.following import PolicyReader
 from conformance.policy.store.kept import KeptStore
 
 __all__ = ["open_store"]
 
 
-async def open_store(url: str, read_policies: PolicyReader) -> KeptStore:
+async def open_store(url: str) -> KeptStore:
     """Open a store, and make it if it is not there yet.
 
     Args:
         url: `sqlite:PATH` or a path: a file, for processes of one machine; `postgresql://...`: a PostgreSQL database,
             for any number of machines (needs the extra `postgres`).
-        read_policies: what followers are told about a change of documents.
 
     Raises:
         UsageError: the URL names no store, or something that is not a store of this schema.
         EnvironmentFault: it cannot be opened.
 
     """
-    return KeptStore(await asyncio.to_thread(_database, url), read_policies)
+    return KeptStore(await asyncio.to_thread(_database, url))
 
 
 def _database(url: str) -> Database:
     scheme = urlsplit(url).scheme
     if scheme in {"postgresql", "postgres"}:
-        from conformance.policy.store.postgres import PostgresDatabase  # noqa: PLC0415  # an extra, and slow to import
-
+        try:
+            from conformance.policy.store.postgres import PostgresDatabase  # noqa: PLC0415 -- an extra, and slow to import
+        except ImportError as error:
+            raise UsageError(
+                "policies in PostgreSQL need a package that is not installed",
+                where="postgresql://...",
+                detail=str(error),
+                next_step="pip install 'meshmark[postgres]'",
+            ) from error
         return PostgresDatabase(url)
     path = url.removeprefix("sqlite:")
     if not path or (scheme not in {"", "sqlite"}):
@@ -44,6 +49,6 @@ def _database(url: str) -> Database:
             where=f"{scheme}:..." if scheme else repr(url),
             next_step="name a file (a path, or sqlite:PATH), or a database (postgresql://USER@HOST/NAME)",
         )
-    from conformance.policy.store.sqlite import SqliteDatabase  # noqa: PLC0415  # not needed beside PostgreSQL
+    from conformance.policy.store.sqlite import SqliteDatabase  # noqa: PLC0415 -- not needed beside PostgreSQL
 
     return SqliteDatabase(Path(path).absolute())

@@ -183,6 +183,9 @@ class SqliteDatabase:
         return connection
 
     def _prepare(self, connection: sqlite3.Connection) -> None:
+        # SQLite takes a file shorter than its header for an empty database.
+        if self._path.stat().st_size and not _number(connection, "PRAGMA page_count"):
+            raise self._no_store()
         if _number(connection, "SELECT count(*) FROM sqlite_schema") == 0:
             with _transaction(connection, "BEGIN IMMEDIATE"):
                 for statement in (*TABLES, *TRIGGERS):
@@ -190,11 +193,7 @@ class SqliteDatabase:
                 connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
                 connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
         if _number(connection, "PRAGMA application_id") != APPLICATION_ID:
-            raise UsageError(
-                "this is an SQLite database, but not a store of policies",
-                where=self.where,
-                next_step="name the file of a store, or one that is not there yet",
-            )
+            raise self._no_store()
         if (found := _number(connection, "PRAGMA user_version")) != SCHEMA_VERSION:
             raise UsageError(
                 f"this store has schema {found}, and this meshmark reads schema {SCHEMA_VERSION}",
@@ -215,13 +214,16 @@ class SqliteDatabase:
     def _fault(self, error: sqlite3.Error) -> MeshmarkError:
         code = getattr(error, "sqlite_errorcode", 0) & 0xFF
         if code == sqlite3.SQLITE_NOTADB:
-            return UsageError(
-                "this is not a store of policies",
-                where=self.where,
-                next_step="name the file of a store, or one that is not there yet",
-            )
+            return self._no_store()
         what, next_step = FAULTS.get(code, ("the store cannot be used", CHECK_DISK))
         return EnvironmentFault(what, where=self.where, detail=str(error), next_step=next_step)
+
+    def _no_store(self) -> UsageError:
+        return UsageError(
+            "this is not a store of policies",
+            where=self.where,
+            next_step="name the file of a store, or one that is not there yet",
+        )
 
 
 @contextmanager
