@@ -16,6 +16,7 @@ from conformance.model.policy import AccessRule, Operation, ServicePolicy
 from conformance.policy.service.access import allows, rule_endpoints
 from conformance.policy.service.answers import ok
 from conformance.policy.service.edge import Call
+from conformance.policy.service.feed import known_news
 from conformance.policy.service.problems import Problem, Reason
 from conformance.policy.store import Store
 
@@ -61,7 +62,7 @@ class Directory:
         async with self._one_at_a_time:
             newest = await self._store.version()
             while self._version < newest:
-                change = await anext(self._store.changes(self._version))
+                change = await known_news(self._store, self._version)
                 self._apply(change)
                 self._version = change.version
         identity = call.caller.identity

@@ -17,6 +17,7 @@ from conformance.model.policies import PolicyChange
 from conformance.policy.service import parameters
 from conformance.policy.service.answers import ok
 from conformance.policy.service.edge import Call
+from conformance.policy.service.feed import known_news, next_change
 from conformance.policy.service.forms import ReportsForm, read, report_json
 from conformance.policy.service.problems import Flaw, Problem, Reason
 from conformance.policy.store import ProxyReport, ProxyState, Store
@@ -85,21 +86,10 @@ class Following:
         if after > newest:
             flaw = Flaw(f"the newest version is {newest}: begin anew, after 0", parameter="after")
             raise Problem(Reason.CONFLICT, "the follower is ahead of the store, so they do not belong together", [flaw])
-        # What is there already is never waited for in vain.
-        change = await self._next(after, None if newest > after else wait)
-        return ok(change_to_json(change or PolicyChange(after, ())))
-
-    async def _next(self, after: int, wait: float | None) -> PolicyChange | None:
-        feed = self._store.changes(after)
-        following = asyncio.ensure_future(anext(feed))
-        stopping = asyncio.ensure_future(self._stopping.wait())
-        try:
-            await asyncio.wait({following, stopping}, timeout=wait, return_when=asyncio.FIRST_COMPLETED)
-            return following.result() if following.done() else None
-        finally:
-            for task in (following, stopping):
-                task.cancel()
-            await asyncio.gather(following, stopping, return_exceptions=True)
+        if newest > after:
+            return ok(change_to_json(await known_news(self._store, after)))
+        news = await next_change(self._store, after, wait, unless=[self._stopping]) if wait else None
+        return ok(change_to_json(news or PolicyChange(after, ())))
 
 
 def _state(reports: Sequence[ProxyReport]) -> str:
