@@ -14,6 +14,7 @@ import click
 from tests.bench.changes import among_many, enforcement
 from tests.bench.starting import runtimes
 from tests.bench.whole_runs import certifying, self_test
+from tests.bench.xds import all_concerned, memory, one_endpoint, thousands
 
 BENCHMARKS: dict[str, Callable[[], None]] = {
     "certifying": certifying,
@@ -21,6 +22,10 @@ BENCHMARKS: dict[str, Callable[[], None]] = {
     "among-many": among_many,
     "selftest": self_test,
     "runtimes": runtimes,
+    "xds-all-concerned": all_concerned,
+    "xds-thousands": thousands,
+    "xds-one-endpoint": one_endpoint,
+    "xds-memory": memory,
 }
 
 
