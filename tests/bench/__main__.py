@@ -15,6 +15,7 @@ from tests.bench.changes import among_many, enforcement
 from tests.bench.decisions import decisions
 from tests.bench.starting import runtimes
 from tests.bench.whole_runs import certifying, self_test
+from tests.bench.xds import all_concerned, memory, one_endpoint, thousands
 
 BENCHMARKS: dict[str, Callable[[], None]] = {
     "certifying": certifying,
@@ -23,6 +24,10 @@ BENCHMARKS: dict[str, Callable[[], None]] = {
     "decisions": decisions,
     "selftest": self_test,
     "runtimes": runtimes,
+    "xds-all-concerned": all_concerned,
+    "xds-thousands": thousands,
+    "xds-one-endpoint": one_endpoint,
+    "xds-memory": memory,
 }
 
 
