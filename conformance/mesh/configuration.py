@@ -28,7 +28,7 @@ from conformance.mesh.member import Member
 from conformance.mesh.modifiers import Modifier, Resources
 from conformance.model.policies import Kind, MemberPolicy, MeshPolicy, Policy, PolicyChange, PolicyKey, key_of
 from conformance.model.policy import Endpoint, ServicePolicy
-from conformance.pki import TrustDomain
+from conformance.pki import TrustDomain, system_roots_pem
 
 __all__ = ["Configuration", "Difference", "Layout"]
 
@@ -227,8 +227,17 @@ class Configuration:
             inbound_address=at,
             outbound_address=at,
             border_address=at if policy and policy.gateway else None,
+            public_roots=self._public_roots(server.name),
+            revoked=self._trust_domain.revocations,
             surroundings=self._around(server.name),
         )
+
+    def _public_roots(self, server: str) -> bytes:
+        """The machine's own roots, for a security server with a building block behind it that speaks HTTPS."""
+        provided = (self.services[service] for service in self._provided.get(server, ()))
+        if any(endpoint.server_name for policy in provided for endpoint in policy.endpoints):
+            return system_roots_pem()
+        return b""
 
     def _around(self, server: str) -> Surroundings:
         if server not in self._surroundings:

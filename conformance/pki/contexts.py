@@ -1,6 +1,6 @@
 """TLS settings of both ends of a connection, before either shows a certificate of its own.
 
-Every context verifies its peer; no argument switches this off, and the operating system's roots are never used.
+Every context verifies its peer; no argument switches this off, and none of them trusts the operating system's roots.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import tempfile
 import warnings
 from pathlib import Path
 
-__all__ = ["TEMPORARY_PREFIX", "anonymous_client_context", "mutual_server_context"]
+__all__ = ["TEMPORARY_PREFIX", "anonymous_client_context", "mutual_server_context", "system_roots_pem"]
 
 TEMPORARY_PREFIX = "meshmark-"
 """How the names of this suite's temporary folders begin."""
@@ -78,3 +78,9 @@ def mutual_server_context(trust: bytes, *, crl: bytes | None = None, alpn: tuple
     if alpn:
         context.set_alpn_protocols(list(alpn))
     return context
+
+
+def system_roots_pem() -> bytes:
+    """The root certificates that the operating system trusts, PEM: for building blocks with a public certificate."""
+    context = ssl.create_default_context()
+    return "".join(map(ssl.DER_cert_to_PEM_cert, context.get_ca_certs(binary_form=True))).encode("ascii")

@@ -79,6 +79,11 @@ class TrustDomain:
         return self._crl_pem
 
     @property
+    def revocations(self) -> str:
+        """A word that differs whenever a credential was revoked, and only then."""
+        return str(sum(len(generation.revoked) for generation in self._generations))
+
+    @property
     def issuing_authority(self) -> Authority:
         """The authority that signs workloads' certificates now. `misfits` signs with it what `issue` would not."""
         return self._generations[0].issuing
