@@ -26,7 +26,8 @@ from hypothesis import strategies as st
 
 from conformance.authn import AuthenticationService
 from conformance.controlplane.rendering.rules import access_rules, deny_everybody
-from conformance.model.policy import AccessRule, PathMatch, PathMatchKind, ServicePolicy
+from conformance.controlplane.rendering.view import Surroundings
+from conformance.model.policy import AccessRule, Operation, PathMatch, PathMatchKind, ServicePolicy
 from conformance.protobuf.listen import UnixListen
 
 RBAC = "envoy.filters.http.rbac"
@@ -48,7 +49,10 @@ async def statuses(policies: list[ServicePolicy], attempts: Iterable[Attempt]) -
         listen = UnixListen(folder / "authn.sock")
         await service.apply(change(1, REGISTRY, CLINIC, SCHOOL, *policies))
         await service.start(listen)
-        by_rules = [route(policy.service, {RBAC: access_rules(policy)}) for policy in policies]
+        by_rules = [
+            route(policy.service, {RBAC: access_rules(policy, f"/{policy.service}", Surroundings())})
+            for policy in policies
+        ]
         by_asking = [route(policy.service, told("inbound", policy.service, "registry")) for policy in policies]
         own = {"name": RBAC, "typed_config": deny_everybody()}
         tls = mutual_tls(folder)
@@ -141,10 +145,14 @@ TARGETS = st.lists(st.one_of(SEGMENTS, TRICKS), max_size=5).map(lambda parts: "/
 QUERIES = st.sampled_from(["", "", "?", "?a=/v1/public", "?/..;/"])
 CALLERS = st.sampled_from(list(CREDENTIALS))
 METHODS = st.sampled_from(["GET", "POST", "DELETE"])
+TEMPLATES = st.lists(st.sampled_from(["v1", "public", "a;b", "{id}", "a{x}", "ä", "{a}.{b}", "a b"]), max_size=3).map(
+    lambda parts: "/" + "/".join(parts)
+)
 RULES = st.builds(
     AccessRule,
     CALLERS,
     methods=st.lists(METHODS, max_size=2, unique=True).map(tuple),
+    operations=st.lists(st.builds(Operation, METHODS, TEMPLATES), max_size=2).map(tuple),
     paths=st.lists(st.builds(PathMatch, st.sampled_from(PathMatchKind), RULE_PATHS), max_size=2).map(tuple),
 )
 SERVICES = 4
