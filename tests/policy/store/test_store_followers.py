@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from stores import PATIENCE_S, Following, commit, delete, member, put, served, service
-from test_store_crashes import start_writer
+from test_store_crashes import Writers
 
 from conformance.model.errors import UsageError
 from conformance.model.policies import Kind, MemberPolicy, MeshPolicy, PolicyChange
@@ -137,15 +137,16 @@ async def test_a_document_that_cannot_be_read_is_left_out_and_logged(
 
 
 async def test_commits_of_another_process_arrive_while_it_writes(store: KeptStore, url: str) -> None:
-    writer = start_writer(url, "writer", "forever")
+    writers = Writers(url)
+    writers.start("writer")
     try:
         versions = []
         follower = Following(store)
         while len(versions) < 20:
             versions.append((await follower.next()).version)
     finally:
-        writer.kill()
-        writer.communicate()
+        writers.kill("writer")
+        writers.end()
     assert versions == sorted(set(versions))
 
 

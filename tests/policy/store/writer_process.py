@@ -1,15 +1,20 @@
-"""A process that writes to a store until it is killed, or until it has done its share.
+"""Processes that write to a store until they are killed, or until they have done their share.
 
-`writer_process.py URL NAME forever` commits pairs of documents that always say the same, and prints `VERSION NAME
-NUMBER` for each acknowledged commit. `writer_process.py URL NAME TIMES` adds one to a shared document so many times,
-each time knowing what it was.
+`writer_process.py URL` forks writers, which starts them in no time. For a line `start NAME` on its input it starts one
+that commits pairs of documents that always say the same, and says `VERSION NAME NUMBER` for each acknowledged commit;
+for `kill NAME` it kills that one, and says `killed NAME` after all that the writer said. `writer_process.py URL TIMES`
+adds one to a shared document so many times, each time knowing what it was.
 """
 
 from __future__ import annotations
 
 import asyncio
 import itertools
+import os
+import signal
 import sys
+from collections.abc import Awaitable, Callable
+from functools import partial
 
 from stores import commit, put, service
 
@@ -17,11 +22,16 @@ from conformance.policy.store import Conflict, Store
 from conformance.policy.store.opening import open_store
 
 
+def say(line: str) -> None:
+    # At once and in one piece, because writers share the pipe.
+    os.write(sys.stdout.fileno(), f"{line}\n".encode())
+
+
 async def write_pairs(store: Store, name: str) -> None:
     for number in itertools.count():
         pair = [put(f"{name}-{side}", f"{number} " + "x" * (number % 7 * 900)) for side in ("left", "right")]
         version = await commit(store, *pair, note=f"{name} {number}")
-        print(version, name, number, flush=True)  # noqa: T201 -- read by the test
+        say(f"{version} {name} {number}")
 
 
 async def count_up(store: Store, times: int) -> None:
@@ -36,13 +46,33 @@ async def count_up(store: Store, times: int) -> None:
         done += 1
 
 
-async def main(url: str, name: str, times: str) -> None:
+async def write(url: str, work: Callable[[Store], Awaitable[None]]) -> None:
     store = await open_store(url)
     try:
-        await (write_pairs(store, name) if times == "forever" else count_up(store, int(times)))
+        await work(store)
     finally:
         await store.close()
 
 
+def fork_writers(url: str) -> None:
+    writers: dict[str, int] = {}
+    for line in sys.stdin:
+        order, name = line.split()
+        if order == "start":
+            writers[name] = os.fork()
+            if not writers[name]:
+                asyncio.run(write(url, partial(write_pairs, name=name)))
+        else:
+            os.kill(writers[name], signal.SIGKILL)
+            os.waitpid(writers[name], 0)
+            say(f"killed {name}")
+            del writers[name]
+    for pid in writers.values():
+        os.kill(pid, signal.SIGKILL)
+
+
 if __name__ == "__main__":
-    asyncio.run(main(*sys.argv[1:]))
+    if sys.argv[2:]:
+        asyncio.run(write(sys.argv[1], partial(count_up, times=int(sys.argv[2]))))
+    else:
+        fork_writers(sys.argv[1])
