@@ -15,7 +15,6 @@ import sys
 from pathlib import Path
 
 from conformance.model.errors import MeshmarkError, UsageError
-from conformance.policy.resolution import PolicyResolver
 from conformance.policy.service.admin import PolicyAdminService
 from conformance.policy.service.callers import Role
 from conformance.policy.service.observing import LOGGER
@@ -44,7 +43,7 @@ async def _serve(arguments: argparse.Namespace) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     tls = _tls(arguments)
-    store = await open_store(arguments.store, PolicyResolver())
+    store = await open_store(arguments.store)
     try:
         service = PolicyAdminService(
             store,

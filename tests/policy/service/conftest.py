@@ -10,7 +10,6 @@ import pytest
 from policy_admin_parts import ROLES, SETUP, Admin
 
 from conformance.pki.trust_domain import TrustDomain
-from conformance.policy.resolution import PolicyResolver
 from conformance.policy.service import PolicyAdminService
 from conformance.policy.store.opening import open_store
 
@@ -23,7 +22,7 @@ def domain() -> TrustDomain:
 @pytest.fixture
 async def empty(domain: TrustDomain, tmp_path: Path) -> AsyncIterator[Admin]:
     """A service with an empty store."""
-    store = await open_store(str(tmp_path / "policies.db"), PolicyResolver())
+    store = await open_store(str(tmp_path / "policies.db"))
     service = PolicyAdminService(
         store,
         roles={domain.identity(path): roles for path, roles in ROLES.items()},

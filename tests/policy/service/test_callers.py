@@ -26,7 +26,6 @@ from conformance.openapi.examples import ExampleMaker, ExampleRequest
 from conformance.pki import misfits
 from conformance.pki.contexts import anonymous_client_context
 from conformance.pki.trust_domain import TrustDomain
-from conformance.policy.resolution import PolicyResolver
 from conformance.policy.service import PolicyAdminService, Role
 from conformance.policy.service.callers import Roles, forwarded_identity, proven_identity
 from conformance.policy.store.opening import open_store
@@ -131,7 +130,7 @@ IDENTITY = "spiffe://mesh.test/security-server/caller"
 @pytest.fixture
 async def behind(tmp_path: Path) -> AsyncIterator[httpx.AsyncClient]:
     """A service behind a security server; the client is that security server."""
-    store = await open_store(str(tmp_path / "behind.db"), PolicyResolver())
+    store = await open_store(str(tmp_path / "behind.db"))
     service = PolicyAdminService(store, roles={"/security-server/caller": set(Role)}, tls=None)
     await service.start()
     hooks = {"response": [judge]}
