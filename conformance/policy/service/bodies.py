@@ -1,7 +1,8 @@
 """The body of a request, from the wire to a value of JSON that every store can keep.
 
 Invariants: never more than `LARGEST_BODY` bytes are held, whatever a client announces; a value that comes out has no
-duplicate keys, is nested at most `DEEPEST` levels, is finite, and is text that UTF-8 and a database can hold.
+duplicate keys, is nested at most `DEEPEST` levels, has at most `MOST_NAMES` names in an object, is finite, and is text
+that UTF-8 and a database can hold.
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ JsonValue = Any
 
 LARGEST_BODY = 1024 * 1024
 DEEPEST = 32
+MOST_NAMES = 1_000
+"""Far more than any policy has; each unknown one costs the judge a search for the one that was meant."""
 LARGEST_NUMBER = 2**53
 """Beyond it, readers of JSON disagree about a number (RFC 8259, section 6)."""
 
@@ -89,12 +92,7 @@ def unstorable(value: JsonValue, pointer: str = "", depth: int = 0) -> Iterator[
     if depth > DEEPEST:
         yield Flaw(f"is nested deeper than {DEEPEST} levels", pointer=pointer)
     elif isinstance(value, dict):
-        for key, each in value.items():
-            here = f"{pointer}/{key.replace('~', '~0').replace('/', '~1')}"
-            if _is_text(key):
-                yield from unstorable(each, here, depth + 1)
-            else:
-                yield Flaw("a name holds a character that cannot be kept", pointer=here)
+        yield from _unstorable_object(value, pointer, depth)
     elif isinstance(value, list):
         for number, each in enumerate(value):
             yield from unstorable(each, f"{pointer}/{number}", depth + 1)
@@ -103,6 +101,18 @@ def unstorable(value: JsonValue, pointer: str = "", depth: int = 0) -> Iterator[
             yield Flaw("holds a character that cannot be kept", pointer=pointer)
     elif isinstance(value, (int, float)) and not (math.isfinite(value) and abs(value) <= LARGEST_NUMBER):
         yield Flaw("is too large a number", pointer=pointer)
+
+
+def _unstorable_object(value: dict[str, Any], pointer: str, depth: int) -> Iterator[Flaw]:
+    if len(value) > MOST_NAMES:
+        yield Flaw(f"has more than {MOST_NAMES} names", pointer=pointer)
+        return
+    for key, each in value.items():
+        here = f"{pointer}/{key.replace('~', '~0').replace('/', '~1')}"
+        if _is_text(key):
+            yield from unstorable(each, here, depth + 1)
+        else:
+            yield Flaw("a name holds a character that cannot be kept", pointer=here)
 
 
 def _is_text(text: str) -> bool:

@@ -17,6 +17,8 @@ from conformance.policy.service.problems import Problem, Reason
 
 __all__ = ["PEER", "Protocol", "Server"]
 
+FAREWELL_S = 0.2
+
 PEER: Final = "peer_certificate"
 """In the state of a request: the verified certificate of the connection's other end, None without TLS."""
 
@@ -29,6 +31,15 @@ class Protocol(H11Protocol):
         super().connection_made(transport)
         encrypted = transport.get_extra_info("ssl_object")
         self.app_state = {**self.app_state, PEER: encrypted.getpeercert() if encrypted else None}
+
+    def shutdown(self) -> None:
+        """The server ends: close the connection, at once if nothing is under way on it.
+
+        A TLS connection would wait for the other end's farewell, which a client that is not reading never sends.
+        """
+        super().shutdown()
+        if self.transport.is_closing():
+            self.loop.call_later(FAREWELL_S, self.transport.abort)
 
     def send_400_response(self, msg: str) -> None:
         """Refuse what is not HTTP, and close."""

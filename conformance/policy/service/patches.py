@@ -9,12 +9,13 @@ from __future__ import annotations
 import copy
 import json
 from collections.abc import Callable, Mapping
+from itertools import islice
 from typing import Any
 
 import jsonpatch
 
 from conformance.policy.service.bodies import LARGEST_BODY, JsonValue, unstorable
-from conformance.policy.service.problems import Flaw, Problem, Reason
+from conformance.policy.service.problems import MOST_FLAWS, Flaw, Problem, Reason
 
 __all__ = ["JSON_PATCH", "MERGE_PATCH", "PATCHES", "patched"]
 
@@ -33,7 +34,7 @@ def patched(media_type: str, document: Mapping[str, Any], patch: JsonValue) -> d
     result = PATCHES[media_type](copy.deepcopy(dict(document)), patch)
     if not isinstance(result, dict):
         raise Problem(Reason.INVALID, "the patch makes something that is no policy", [Flaw("must be an object")])
-    flaws = list(unstorable(result))
+    flaws = list(islice(unstorable(result), MOST_FLAWS))
     if flaws:
         raise Problem(Reason.INVALID, "the patch makes a policy that cannot be kept", flaws)
     return result

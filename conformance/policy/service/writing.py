@@ -17,7 +17,7 @@ from conformance.policy.documents import IncrementalJudge, InvalidPolicies
 from conformance.policy.service.edge import Call
 from conformance.policy.service.forms import change_word, name_of
 from conformance.policy.service.observing import Observing
-from conformance.policy.service.problems import Flaw, Problem, Reason
+from conformance.policy.service.problems import MOST_FLAWS, Flaw, Problem, Reason
 from conformance.policy.store import Conflict, Document, Store, Stored, Write
 from conformance.policy.store.snapshot import same
 
@@ -132,7 +132,10 @@ def refusal(error: UsageError, clash: Reason) -> Problem:
         ]
         return Problem(clash, "somebody else was there first; read again, then decide again", flaws)
     if isinstance(error, InvalidPolicies):
-        flaws = [Flaw(each.reason, each.document, each.path, next_step=each.next_step) for each in error.problems]
+        flaws = [
+            Flaw(each.reason, each.document, each.path, next_step=each.next_step)
+            for each in error.problems[:MOST_FLAWS]
+        ]
         return Problem(Reason.INVALID, f"{error.what}; nothing was changed", flaws)
     return Problem(Reason.INVALID, f"{error.what}; nothing was changed", [Flaw(error.what, error.where or "")])
 

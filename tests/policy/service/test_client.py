@@ -23,7 +23,6 @@ from conformance.model.policy import Endpoint
 from conformance.pki.trust_domain import TrustDomain
 from conformance.policy.client import ANY, PolicyAdminClient
 from conformance.policy.documents import InvalidPolicies
-from conformance.policy.resolution import PolicyResolver
 from conformance.policy.service import PolicyAdminService, Role
 from conformance.policy.store import Conflict, ProxyReport, ProxyState, Stored, Write
 
@@ -214,18 +213,6 @@ async def test_a_follower_that_is_refused_or_ahead_of_the_store_is_told(admin: A
             await anext(stranger.changes(0))
         with pytest.raises(UsageError, match="somebody else"):
             await anext(follower.changes(7))
-
-
-def test_a_resolver_tells_the_same_whatever_it_was_asked_before() -> None:
-    keys = [(Kind.MEMBER, "agency"), (Kind.MEMBER, "ministry"), REGISTRY]
-    first = {key: Stored(each, 1) for key, each in zip(keys, (AGENCY_POLICY, MINISTRY_POLICY, service()), strict=True)}
-    second = first | {keys[1]: Stored(member("ministry", "b.test"), 2)}
-    used = PolicyResolver()
-    used({}, first, first.keys())
-    used(first, second, [keys[1]])
-    for before, now, changed in (({}, first, keys), (first, second, keys[1:2]), (second, first, keys[1:2])):
-        assert used(before, now, changed) == PolicyResolver()(before, now, changed)
-    assert [key_of(each) for each in used(first, second, keys[1:2])] == [keys[1], REGISTRY]
 
 
 def _ordered(change: PolicyChange) -> PolicyChange:
