@@ -23,7 +23,7 @@ async def subject(serve: Serve) -> AsyncIterator[int]:
         task = asyncio.current_task()
         assert task
         connections.add(task)
-        with suppress(ConnectionError, asyncio.CancelledError):
+        with suppress(ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
             await serve(reader, writer)
         writer.close()
 
