@@ -12,8 +12,8 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 
 import click
-
 from conformance.controlplane.listen import UnixListen
+
 from conformance.controlplane.resources import ResourceType
 from conformance.controlplane.server import ControlPlane
 from conformance.envoy.binary import installed_binary
