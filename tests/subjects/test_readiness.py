@@ -17,15 +17,18 @@ Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 @asynccontextmanager
 async def subject(serve: Serve) -> AsyncIterator[int]:
     """A server on loopback that treats each connection as `serve` says."""
-    connections: set[asyncio.Task[None]] = set()
+    writers: list[asyncio.StreamWriter] = []
+    connections: list[asyncio.Task[None]] = []
 
-    async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task
-        connections.add(task)
-        with suppress(ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
+    async def treat(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(ConnectionError, asyncio.IncompleteReadError):
             await serve(reader, writer)
         writer.close()
+
+    def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        # Not a coroutine: one that is cancelled before its first step would leave its connection open.
+        writers.append(writer)
+        connections.append(asyncio.create_task(treat(reader, writer)))
 
     server = await asyncio.start_server(connected, "127.0.0.1", 0)
     try:
@@ -35,6 +38,8 @@ async def subject(serve: Serve) -> AsyncIterator[int]:
         for task in connections:
             task.cancel()
         await asyncio.gather(*connections, return_exceptions=True)
+        for writer in writers:
+            writer.close()
         await server.wait_closed()
 
 
