@@ -27,7 +27,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Match, Router
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from conformance.model.errors import EnvironmentFault, UsageError
+from conformance.model.errors import EnvironmentFault, MeshmarkError, UsageError
 from conformance.policy.service.bodies import LARGEST_BODY, JsonValue, read_json
 from conformance.policy.service.callers import Caller, Role
 from conformance.policy.service.problems import Flaw, Problem, Reason
@@ -96,7 +96,7 @@ class Observer(Protocol):
         """A request was refused."""
         ...
 
-    def unavailable(self, fault: EnvironmentFault) -> None:
+    def unavailable(self, fault: MeshmarkError) -> None:
         """A request could not be served."""
         ...
 
@@ -154,18 +154,15 @@ class _Resource(BaseRoute):
         except Problem as problem:
             self._observer.refused(problem.reason)
             response = problem.response()
-        except EnvironmentFault as fault:
-            # What the fault says may name hosts and files, which are no business of a client.
+        except (EnvironmentFault, UsageError) as fault:
+            # A store that cannot be reached, or was replaced by an older one. What the fault says may name hosts and
+            # files, which are no business of a client.
             self._observer.unavailable(fault)
             response = Problem(
                 Reason.UNAVAILABLE,
-                "the store cannot be reached or written; nothing was changed",
+                "the store cannot be reached or written; to repeat the request is safe",
                 headers={"retry-after": str(RETRY_AFTER_S)},
             ).response()
-        except UsageError as error:
-            # Such as a version that a database set back to a backup does not have any more.
-            self._observer.refused(Reason.CONFLICT)
-            response = Problem(Reason.CONFLICT, f"{error.what}; {error.next_step}").response()
         except ClientDisconnect:
             return
         await response(scope, receive, send)

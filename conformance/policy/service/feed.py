@@ -6,7 +6,7 @@ A follower of a store waits while the store cannot be read, as long as that take
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection
+from collections.abc import AsyncGenerator, Collection
 
 from conformance.model.errors import EnvironmentFault
 from conformance.model.policies import PolicyChange
@@ -22,7 +22,8 @@ async def next_change(
     store: Store, after: int, wait_s: float, *, unless: Collection[asyncio.Event] = ()
 ) -> PolicyChange | None:
     """Everything since version `after` as one change; None if nothing came in time, or one of the events did."""
-    following = asyncio.ensure_future(anext(store.changes(after)))
+    feed = store.changes(after)
+    following = asyncio.ensure_future(anext(feed))
     waiting = {asyncio.ensure_future(event.wait()) for event in unless}
     try:
         await asyncio.wait({following, *waiting}, timeout=wait_s, return_when=asyncio.FIRST_COMPLETED)
@@ -31,6 +32,8 @@ async def next_change(
         for task in (following, *waiting):
             task.cancel()
         await asyncio.gather(following, *waiting, return_exceptions=True)
+        if isinstance(feed, AsyncGenerator):
+            await feed.aclose()
 
 
 async def known_news(store: Store, after: int) -> PolicyChange:

@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
-from conformance.model.errors import EnvironmentFault
+from conformance.model.errors import MeshmarkError
 from conformance.model.policies import PolicyKey
 from conformance.policy.service.edge import Call
 from conformance.policy.service.forms import name_of
@@ -68,7 +68,7 @@ class Observing:
         """A request was refused."""
         self._refusals.labels(reason.value).inc()
 
-    def unavailable(self, fault: EnvironmentFault) -> None:
+    def unavailable(self, fault: MeshmarkError) -> None:
         """The store could not be used."""
         self.refused(Reason.UNAVAILABLE)
         _write(logging.ERROR, event="unavailable", fault=str(fault))

@@ -205,6 +205,13 @@ async def test_no_operation_fails_otherwise_while_the_store_is_damaged(
     assert answers["putPolicy"].status_code == answers["followChanges"].status_code == 503
 
 
+async def test_a_store_that_was_replaced_by_something_else_is_503_too(admin: Admin, editor: httpx.AsyncClient) -> None:
+    file = admin.folder / "policies.db"
+    file.unlink()
+    file.write_bytes(b"this is no database, and long enough to be looked at as one" * 100)
+    problem_of(await editor.put(CLINIC, json=member("clinic")), 503)
+
+
 async def connect(admin: Admin) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
     tls = admin.credential(EDITOR).client_context(admin.domain.bundle_pem)
     return await asyncio.open_connection("127.0.0.1", admin.service.port, ssl=tls)
