@@ -87,21 +87,26 @@ class Snapshot:
 
     def apply(self, change: Change) -> Snapshot:
         """The next snapshot. The cost follows the change, but for one shallow copy of each mapping concerned."""
-        kinds = {kind for keys in (change.changed, change.removed) for kind, _ in keys}
-        if not kinds:
+        if not change:
             return self
-        copied = {kind: self.resources[kind].copy() for kind in kinds}
-        for (kind, name), resource in change.changed.items():
-            copied[kind][name] = resource
-        for kind, name in change.removed:
-            copied[kind].pop(name, None)
-        return Snapshot(
-            {**self.resources, **{kind: MappingProxyType(named) for kind, named in copied.items()}},
-            {**self.versions, **{kind: self.versions[kind].next() for kind in kinds}},
-        )
+        resources, versions = dict(self.resources), dict(self.versions)
+        copied: dict[ResourceType, dict[str, Resource]] = {}
+        for keys in (change.changed, change.removed):
+            for kind, name in keys:
+                if kind not in copied:
+                    copied[kind] = self.resources[kind].copy()
+                    resources[kind] = MappingProxyType(copied[kind])
+                    versions[kind] = self.versions[kind].next()
+                if keys is change.changed:
+                    copied[kind][name] = change.changed[kind, name]
+                else:
+                    copied[kind].pop(name, None)
+        return Snapshot(resources, versions)
 
     def effective(self, change: Change) -> Change:
         """The part of `change` that makes a difference."""
+        if not change.removed and all(self.get(*key) is not new for key, new in change.changed.items()):
+            return change
         return Change(
             {key: new for key, new in change.changed.items() if self.get(*key) is not new},
             frozenset(key for key in change.removed if self.get(*key) is not None),

@@ -200,6 +200,10 @@ class Stream:
             subscription = self.subscriptions.get(kind)
             if subscription is None or subscription.awaits_answer(now):
                 continue
+            if not subscription.is_due:
+                self._waiting_since.pop((kind, "news"), None)
+                self._waiting_since.pop((kind, "removals"), None)
+                continue
             blocked = subscription.has_news and self._busy(WAITS_FOR[kind], now)
             if self._has_to_wait((kind, "news"), blocked, now):
                 continue

@@ -131,13 +131,13 @@ class Workshop:
         subprocess.run([go, "build", "-o", f"{folder}/", "./..."], cwd=SOURCES, check=True)
 
     def pair(self, which: str, *, proxies: int, services: int, dialect: str) -> Pair:
-        """`which` is `ours` or `theirs`; `dialect` is `whole` or `delta`."""
+        """`which` is `ours`, `theirs` or `floor`; `dialect` is `whole` or `delta`."""
         self._count += 1
         socket = self._folder / f"{self._count}.sock"
         file = self._folder / f"{self._count}.json"
         file.write_text(json.dumps(resources(services)), "utf-8")
-        ours = (sys.executable, "-m", "tests.bench.xds_server")
-        command = ours if which == "ours" else (self._folder / "server",)
+        modules = {"ours": "tests.bench.xds_server", "floor": "tests.bench.xds_floor"}
+        command = (sys.executable, "-m", modules[which]) if which in modules else (self._folder / "server",)
         server = Program(*command, socket, str(proxies), file)
         self._exits.callback(server.end)
         assert server.heard() == "ready"

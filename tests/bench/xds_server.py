@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import copy
-import gc
 import json
 import sys
 import time
 from pathlib import Path
 from typing import Any
 
+from conformance.controlplane.garbage import collect_seldom
 from conformance.controlplane.listen import UnixListen
 
 from conformance.controlplane.outcomes import OutcomeState
@@ -24,6 +24,7 @@ from conformance.controlplane.server import ControlPlane
 
 async def main(socket: Path, nodes: int, resources: dict[str, Any]) -> None:
     """Serve until the standard input ends."""
+    collect_seldom()
     control_plane = ControlPlane()
     described = {
         ResourceType.CLUSTER: {each["name"]: each for each in resources["clusters"]},
@@ -33,7 +34,6 @@ async def main(socket: Path, nodes: int, resources: dict[str, Any]) -> None:
     for node in range(nodes):
         control_plane.set_resources(f"node-{node}", described)
     await control_plane.start(UnixListen(socket))
-    gc.freeze()
     lines = asyncio.StreamReader()
     await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(lines), sys.stdin)
     print("ready", flush=True)
