@@ -20,6 +20,9 @@ from conformance.policy.store import ProxyReport, ProxyState, Store
 
 __all__ = ["Controller"]
 
+MOST_TOGETHER = 100
+"""Of more versions than these that come at once the older ones are of no interest to anybody who waits."""
+
 
 class Controller:
     """Between one store and one control plane."""
@@ -33,8 +36,8 @@ class Controller:
         self._control_plane = control_plane
         self._tasks: list[asyncio.Task[None]] = []
         self._news = asyncio.Event()
-        self._versions: dict[tuple[str, int], int] = {}
-        """For each security server, and number of what was set for it, the version of the store that it is from."""
+        self._versions: dict[tuple[str, int], range] = {}
+        """For each security server, and number of what was set for it, the versions of the store that it is from."""
 
     async def start(self) -> None:
         """Take everything that the store holds by now, then follow it."""
@@ -91,11 +94,17 @@ class Controller:
     async def _follow(self) -> None:
         async for change in self._store.changes(self.taken):
             versions = self.push(self._configuration.take(change))
+            # Several versions may come as one change; whoever waits for one of them waits for them all.
+            together = range(max(self.taken, change.version - MOST_TOGETHER) + 1, change.version + 1)
             for server, applied in versions.items():
-                self._versions[server, applied.number] = change.version
+                self._versions[server, applied.number] = together
             since = now()
             await self._store.report(
-                [self._report(change.version, server, ProxyState.PENDING, since) for server in versions]
+                [
+                    self._report(version, server, ProxyState.PENDING, since)
+                    for version in together
+                    for server in versions
+                ]
             )
             self.taken = change.version
             self._news.set()
@@ -108,14 +117,15 @@ class Controller:
 
     def _reports(self, outcome: Outcome) -> Iterator[ProxyReport]:
         since = moment(outcome.at)
+        state, reason = ProxyState.APPLIED, ""
+        if outcome.state is OutcomeState.REJECTED:
+            state = ProxyState.REJECTED
+            reason = f"{outcome.type}: {outcome.rejection.detail if outcome.rejection else ''}"
         for number in outcome.numbers:
-            if version := self._versions.get((outcome.node_id, number)):
-                if outcome.state is OutcomeState.APPLIED:
-                    del self._versions[outcome.node_id, number]
-                    yield self._report(version, outcome.node_id, ProxyState.APPLIED, since)
-                else:
-                    reason = f"{outcome.type}: {outcome.rejection.detail if outcome.rejection else ''}"
-                    yield self._report(version, outcome.node_id, ProxyState.REJECTED, since, reason)
+            for version in self._versions.get((outcome.node_id, number), ()):
+                yield self._report(version, outcome.node_id, state, since, reason)
+            if state is ProxyState.APPLIED:
+                self._versions.pop((outcome.node_id, number), None)
 
     def _report(self, version: int, server: str, state: ProxyState, since: str, reason: str = "") -> ProxyReport:
         return ProxyReport(version, server, state, since=since, reason=reason, control_plane=self.name)

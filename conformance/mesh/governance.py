@@ -204,7 +204,9 @@ class Governance:
         """
         limit = timeout or self._timeouts.acknowledged
         await self._controller.has_taken(version, timeout=limit)
-        status = await self.client.status(version, wait_s=limit)
+        status = await self.client.status(version)
+        if status.state == ProxyState.PENDING:
+            status = await self.client.status(version, wait_s=limit)
         silent = {each.proxy: "pending" for each in status.proxies if each.state is ProxyState.PENDING}
         try:
             async with asyncio.timeout(limit):
