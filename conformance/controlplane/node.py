@@ -93,7 +93,7 @@ class Node:
         if self.followers:
             self._pending.add(applied)
             # What still has to be sent will be answered.
-            if not any(stream.is_due for stream in self.streams):
+            if not any([stream.is_due for stream in self.streams]):  # noqa: C419 -- mostly there is one
                 self.look()
         return applied
 
@@ -220,10 +220,10 @@ class Node:
 
     def has_accepted(self, wanted: AppliedVersion) -> bool:
         """Whether nothing is missing of a version that was not refused."""
-        return bool(self.streams) and not any(
-            self._is_unasked(kind, wanted.names[kind]) or self._behind(kind, version) is not None
-            for kind, version in wanted.versions.items()
-        )
+        for kind, version in wanted.versions.items():
+            if self._behind(kind, version) is not None or self._is_unasked(kind, wanted.names[kind]):
+                return False
+        return bool(self.streams)
 
     def missing_of(self, wanted: AppliedVersion) -> list[str]:
         """In words, what is still missing until `wanted` is acknowledged; empty when it is."""
@@ -240,17 +240,16 @@ class Node:
 
     def _is_unasked(self, kind: ResourceType, names: frozenset[str]) -> bool:
         """Whether the proxy has yet to subscribe to one of these, and will."""
-        followers = self._followers(kind)
-        return any(
-            name in self.snapshot.resources[kind]
-            and not any(follower.wants(name) for follower in followers)
-            and (kind in ROOT_TYPES or name in self._references[kind])
-            for name in names
-        )
+        unasked = names.difference(*(follower.wanted(names) for follower in self._followers(kind)))
+        present, referred_to = self.snapshot.resources[kind], self._references[kind]
+        return any(name in present and (kind in ROOT_TYPES or name in referred_to) for name in unasked)
 
     def _behind(self, kind: ResourceType, version: Version) -> Subscription | None:
         """A subscription that has not answered this version."""
-        return next((each for each in self._followers(kind) if not each.has_reached(version)), None)
+        for follower in self._followers(kind):
+            if not follower.has_reached(version):
+                return follower
+        return None
 
     def _followers(self, kind: ResourceType) -> list[Subscription]:
         return [stream.subscriptions[kind] for stream in self.streams if kind in stream.subscriptions]

@@ -51,6 +51,10 @@ class Subscription:
         """Whether the client is subscribed to this name, by itself or through the wildcard."""
         return self.wildcard or name in self.names
 
+    def wanted(self, names: Collection[str]) -> Collection[str]:
+        """Which of these the client is subscribed to."""
+        return names if self.wildcard else self.names.intersection(names)
+
     def ask(
         self, names: Collection[str], available: Mapping[str, Resource] | None, known: Version | None = None
     ) -> None:

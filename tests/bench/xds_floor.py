@@ -1,7 +1,8 @@
-"""`python -m tests.bench.xds_floor SOCKET NODES RESOURCES.json`: what gRPC for Python costs if nothing is decided.
+"""`python -m tests.bench.xds_floor SOCKET NODES RESOURCES.json [naive]`: what gRPC for Python costs on its own.
 
 It is spoken to like `xds_server`, and says to every proxy what our control plane once said to one: ready bytes for each
 type, the route again for each change, answers counted and not looked at. It keeps no state and promises nothing.
+`naive`: with the settings of gRPC as they come.
 """
 
 from __future__ import annotations
@@ -118,11 +119,11 @@ class Floor:
         return serve
 
 
-async def main(socket: str, resources: dict[str, Any]) -> None:
+async def main(socket: str, resources: dict[str, Any], *, naive: bool) -> None:
     """Serve until the standard input ends."""
     collect_seldom()
     floor = Floor(resources)
-    server = grpc.aio.server(options=OPTIONS)
+    server = grpc.aio.server(options=() if naive else OPTIONS)
     server.add_generic_rpc_handlers((floor.handlers(),))
     server.add_insecure_port(f"unix:{socket}")
     await server.start()
@@ -135,4 +136,4 @@ async def main(socket: str, resources: dict[str, Any]) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(sys.argv[1], json.loads(Path(sys.argv[3]).read_text("utf-8"))))
+    asyncio.run(main(sys.argv[1], json.loads(Path(sys.argv[3]).read_text("utf-8")), naive="naive" in sys.argv[4:]))

@@ -15,7 +15,7 @@ from typing import Any
 
 import click
 
-__all__ = ["Pair", "Workshop", "resources", "workshop"]
+__all__ = ["Ended", "Pair", "Workshop", "resources", "workshop"]
 
 REPOSITORY = Path(__file__).resolve().parent.parent.parent
 SOURCES = Path(__file__).with_name("go_control_plane")
@@ -53,6 +53,10 @@ def _endpoint(port: int) -> dict[str, Any]:
     return {"lb_endpoints": [{"endpoint": {"address": address}}]}
 
 
+class Ended(click.ClickException):
+    """A program ended though it was still needed."""
+
+
 class Program:
     """A program that is spoken to in lines."""
 
@@ -72,7 +76,7 @@ class Program:
         assert self._process.stdout is not None
         line = self._process.stdout.readline()
         if not line:
-            raise click.ClickException(f"{self._process.args} has ended")
+            raise Ended(f"{self._process.args} has ended")
         return line.strip()
 
     def told(self) -> str:
@@ -131,14 +135,15 @@ class Workshop:
         subprocess.run([go, "build", "-o", f"{folder}/", "./..."], cwd=SOURCES, check=True)
 
     def pair(self, which: str, *, proxies: int, services: int, dialect: str) -> Pair:
-        """`which` is `ours`, `theirs` or `floor`; `dialect` is `whole` or `delta`."""
+        """`which` is `ours`, `theirs`, `floor` or `naive`; `dialect` is `whole` or `delta`."""
         self._count += 1
         socket = self._folder / f"{self._count}.sock"
         file = self._folder / f"{self._count}.json"
         file.write_text(json.dumps(resources(services)), "utf-8")
-        modules = {"ours": "tests.bench.xds_server", "floor": "tests.bench.xds_floor"}
-        command = (sys.executable, "-m", modules[which]) if which in modules else (self._folder / "server",)
-        server = Program(*command, socket, str(proxies), file)
+        modules = {"ours": "xds_server", "floor": "xds_floor", "naive": "xds_floor"}
+        module = f"tests.bench.{modules.get(which)}"
+        command = (sys.executable, "-m", module) if which in modules else (self._folder / "server",)
+        server = Program(*command, socket, str(proxies), file, which)
         self._exits.callback(server.end)
         assert server.heard() == "ready"
         client = Program(self._folder / "client", socket, str(proxies), dialect, file)

@@ -12,8 +12,8 @@ from xds_parts import CLUSTER, ENDPOINT, ROUTE, WITHIN_S, cluster, clusters, end
 from conformance.controlplane.resources import encode
 from conformance.controlplane.server import ControlPlane
 
-PROXIES = 50
-CHANGES = 1_000
+PROXIES = 30
+CHANGES = 600
 GROWTH_ALLOWED_BYTES = 200_000
 SERVICES = [f"service-{number}" for number in range(200)]
 
