@@ -78,18 +78,26 @@ def test_every_bad_token_is_tried():
 @pytest.mark.parametrize(
     ("header", "reason"),
     [
-        (None, Reason.TOKEN_MISSING),
-        ("", Reason.TOKEN_MISSING),
-        ("Basic YTpi", Reason.TOKEN_MALFORMED),
-        ("Bearer", Reason.TOKEN_MALFORMED),
-        ("Bearer a.b", Reason.TOKEN_MALFORMED),
-        ("Bearer a.b.c", Reason.TOKEN_MALFORMED),
-        ("Bearer  " + OURS.token(AUDIENCE), Reason.TOKEN_MALFORMED),
-        ("Bearer " + OURS.token(AUDIENCE) + " x", Reason.TOKEN_MALFORMED),
-        ("Bearer " + OURS.token(AUDIENCE) + ",Bearer " + OURS.token(AUDIENCE), Reason.TOKEN_REPEATED),
-        ("Bearer " + "a" * LONGEST_HEADER, Reason.TOKEN_TOO_LONG),
-        (f"Bearer {base64.urlsafe_b64encode(b'[' * 3000).decode()}.e30.AA", Reason.TOKEN_MALFORMED),
-        (f"Bearer {base64.urlsafe_b64encode(b'[1]').decode()}.e30.AA", Reason.TOKEN_MALFORMED),
+        pytest.param(None, Reason.TOKEN_MISSING, id="none"),
+        pytest.param("", Reason.TOKEN_MISSING, id="empty"),
+        pytest.param("Basic YTpi", Reason.TOKEN_MALFORMED, id="another scheme"),
+        pytest.param("Bearer", Reason.TOKEN_MALFORMED, id="no token"),
+        pytest.param("Bearer a.b", Reason.TOKEN_MALFORMED, id="two parts"),
+        pytest.param("Bearer a.b.c", Reason.TOKEN_MALFORMED, id="three letters"),
+        pytest.param("Bearer  " + OURS.token(AUDIENCE), Reason.TOKEN_MALFORMED, id="two blanks"),
+        pytest.param("Bearer " + OURS.token(AUDIENCE) + " x", Reason.TOKEN_MALFORMED, id="a word behind it"),
+        pytest.param(
+            "Bearer " + OURS.token(AUDIENCE) + ",Bearer " + OURS.token(AUDIENCE), Reason.TOKEN_REPEATED, id="two tokens"
+        ),
+        pytest.param("Bearer " + "a" * LONGEST_HEADER, Reason.TOKEN_TOO_LONG, id="too long"),
+        pytest.param(
+            f"Bearer {base64.urlsafe_b64encode(b'[' * 3000).decode()}.e30.AA",
+            Reason.TOKEN_MALFORMED,
+            id="endless lists",
+        ),
+        pytest.param(
+            f"Bearer {base64.urlsafe_b64encode(b'[1]').decode()}.e30.AA", Reason.TOKEN_MALFORMED, id="no object"
+        ),
     ],
 )
 def test_a_header_without_one_signed_token_is_refused(header: str | None, reason: Reason):

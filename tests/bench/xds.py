@@ -12,13 +12,13 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 
 import click
-from conformance.controlplane.listen import UnixListen
 
 from conformance.controlplane.resources import ResourceType
 from conformance.controlplane.server import ControlPlane
 from conformance.envoy.binary import installed_binary
 from conformance.envoy.process import ProcessRuntime
 from conformance.envoy.runtime import SecurityServerSpec
+from conformance.protobuf.listen import UnixListen
 from tests.bench.measuring import Series, compare, taking_turns_async
 from tests.bench.meshes import guarded
 from tests.bench.xds_peers import Ended, resources, workshop

@@ -15,11 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from conformance.controlplane.garbage import collect_seldom
-from conformance.controlplane.listen import UnixListen
-
 from conformance.controlplane.outcomes import OutcomeState
 from conformance.controlplane.resources import ResourceType, encode
 from conformance.controlplane.server import ControlPlane
+from conformance.protobuf.listen import UnixListen
 
 
 async def main(socket: Path, nodes: int, resources: dict[str, Any]) -> None:

@@ -14,11 +14,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from conformance.controlplane.listen import UnixListen
-
 from conformance.controlplane.behaviour import Behaviour, Stage
 from conformance.controlplane.resources import ResourceType
 from conformance.controlplane.server import ControlPlane
+from conformance.protobuf.listen import UnixListen
 
 READY_WITHIN_S = 60.0
 

@@ -9,7 +9,6 @@ import tracemalloc
 import grpc
 import grpc.aio
 import pytest
-from conformance.controlplane.listen import UnixListen
 from raw_client import REQUEST, SERVICE, RawClient, RawStream, names_in
 from xds_parts import (
     CLUSTER,
@@ -34,6 +33,7 @@ from conformance.controlplane import stream as stream_module
 from conformance.controlplane.outcomes import OutcomeState
 from conformance.controlplane.server import ControlPlane
 from conformance.controlplane.status import EventKind
+from conformance.protobuf.listen import UnixListen
 from conformance.system.deadlines import until
 
 PROTOCOLS = pytest.mark.parametrize("protocol", ["whole", "delta"])

@@ -14,7 +14,6 @@ from typing import Any
 
 import httpx
 import pytest
-from conformance.controlplane.listen import UnixListen
 from xds_parts import CLUSTER, ENDPOINT, LISTENER, ROUTE, WITHIN_S, Mesh, Resources, cluster, endpoints, listener, world
 from xds_parts import merged as merged_worlds
 
@@ -25,6 +24,7 @@ from conformance.envoy.binary import EnvoyBinary
 from conformance.envoy.bootstrap import ApiType
 from conformance.envoy.process import ProcessRuntime
 from conformance.envoy.runtime import SecurityServer
+from conformance.protobuf.listen import UnixListen
 from conformance.system.deadlines import until
 from conformance.system.guard import Guard
 
