@@ -83,7 +83,7 @@ class Configuration:
         self.sent: dict[str, Rendered] = {}
         self._servers = servers
         self._trust_domain = trust_domain
-        self._modifiers = tuple(modifiers)
+        self._modifiers = modifiers
         self._layout = layout
         self._surroundings: dict[str, Surroundings] = {}
         # Keys of dicts: in the order of their coming, and quick to find among ten thousand.

@@ -11,8 +11,8 @@ beginning.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Mapping, Sequence
-from contextlib import AsyncExitStack
+from collections.abc import Awaitable, Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
@@ -25,13 +25,15 @@ from conformance.mesh.applications import Applications
 from conformance.mesh.configuration import Configuration, Layout
 from conformance.mesh.governance import Governance, Propagation
 from conformance.mesh.member import Member
-from conformance.mesh.modifiers import Modifier
+from conformance.mesh.modifiers import Modifier, Overlays
 from conformance.mesh.witness import Witness, WitnessEndpoint
 from conformance.model.errors import EnvironmentFault
 from conformance.model.policies import MemberPolicy, MeshPolicy, Policy
 from conformance.model.policy import AccessRule, Endpoint, ServicePolicy
+from conformance.model.run_file import Overlay
 from conformance.model.timeouts import Timeouts
 from conformance.pki import TrustDomain
+from conformance.policy.store import ProxyReport, Store
 from conformance.protobuf.listen import UnixListen
 from conformance.system.folders import PrivateFolder
 from conformance.system.guard import Guard
@@ -70,7 +72,7 @@ class Mesh:
         self.members: dict[str, Member] = {}
         self._baseline = 0
         self._imposters: dict[str, Endpoint] = {}
-        self._modifiers = tuple(modifiers)
+        self._modifiers = list(modifiers)
         self.runtime = runtime
         self._exits = AsyncExitStack()
         self.witness_endpoint: WitnessEndpoint
@@ -116,6 +118,8 @@ class Mesh:
             behave=self._behaviour,
             decisions=UnixListen(decisions, uid=self.runtime.uid),
             decide=self._decisions(),
+            keep=self._kept,
+            say=self._said,
         )
         self._exits.push_async_callback(self.governance.close)
         begun = await self.governance.start(*first)
@@ -257,6 +261,16 @@ class Mesh:
         version = await self.governance.commit(wider, *provided, note="a check adds a service")
         return await self.governance.settled(version, policy=policies[-1].version)
 
+    @contextmanager
+    def overlaid(self, *overlays: Overlay) -> Iterator[None]:
+        """Until the end of the block these overlays of an operator count for whatever is rendered."""
+        added = Overlays(overlays)
+        self._modifiers.append(added)
+        try:
+            yield
+        finally:
+            self._modifiers.remove(added)
+
     async def restore(self) -> None:
         """Back to the policies of the beginning.
 
@@ -315,6 +329,17 @@ class Mesh:
             if type(behaviour) is not DecisionBehaviour:
                 return behaviour
         return DecisionBehaviour()
+
+    def _kept(self, store: Store) -> Store:
+        for modifier in self._modifiers:
+            store = modifier.keep(store)
+        return store
+
+    def _said(self, report: ProxyReport) -> ProxyReport | None:
+        said: ProxyReport | None = report
+        for modifier in self._modifiers:
+            said = modifier.report(said) if said else None
+        return said
 
     def _arguments(self, application: str, arguments: list[str]) -> list[str]:
         for modifier in self._modifiers:

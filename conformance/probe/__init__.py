@@ -16,6 +16,7 @@ from conformance.model.requirements import Feature
 from conformance.model.verdict import EvidenceKind
 from conformance.openapi.fuzz_report import FuzzReport
 from conformance.probe.access_log import LogLine
+from conformance.probe.administration import Administration, Asked
 from conformance.probe.contract_work import Exercised
 from conformance.probe.credentials import CredentialKind
 from conformance.probe.exchange import Exchange, KeptConnection
@@ -30,8 +31,10 @@ __all__ = [
     "CALLER",
     "WITNESS",
     "AccessRule",
+    "Administration",
     "Answer",
     "Arrival",
+    "Asked",
     "CircuitBreaker",
     "CredentialKind",
     "EvidenceKind",

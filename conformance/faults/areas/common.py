@@ -77,6 +77,8 @@ seed(
         "POLICY-004": undecided("caller-refused"),
         "POLICY-005": undecided("caller-refused"),
         "POLICY-006": undecided("caller-refused"),
+        "POLICY-007": undecided("callers-refused"),
+        "POLICY-008": undecided("callers-unlike-policy"),
     }
     | dict.fromkeys(["API-002", "API-003"], undecided("mesh-unusable")),
 )
@@ -97,5 +99,7 @@ seed(
         "POLICY-004": undecided("change-not-in-force"),
         "POLICY-005": undecided("change-not-in-force"),
         "POLICY-006": undecided("caller-refused"),
+        "POLICY-007": undecided("callers-refused"),
+        "POLICY-008": undecided("callers-unlike-policy"),
     },
 )
