@@ -79,6 +79,11 @@ seed(
         "POLICY-006": undecided("caller-refused"),
         "POLICY-007": undecided("callers-refused"),
         "POLICY-008": undecided("callers-unlike-policy"),
+        "POLICY-009": undecided("callers-unlike-policy"),
+        "POLICY-010": undecided("caller-refused"),
+        "POLICY-011": undecided("policies-alike"),
+        "POLICY-012": undecided("caller-refused"),
+        "POLICY-013": undecided("caller-refused"),
     }
     | dict.fromkeys(["API-002", "API-003"], undecided("mesh-unusable")),
 )
@@ -101,5 +106,9 @@ seed(
         "POLICY-006": undecided("caller-refused"),
         "POLICY-007": undecided("callers-refused"),
         "POLICY-008": undecided("callers-unlike-policy"),
+        "POLICY-009": undecided("callers-unlike-policy"),
+        "POLICY-010": undecided("caller-refused"),
+        "POLICY-011": undecided("policies-alike"),
+        "POLICY-013": undecided("change-not-in-force"),
     },
 )
