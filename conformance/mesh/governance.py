@@ -7,6 +7,7 @@ knew, and one that takes over knows only what the store holds.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Collection, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
@@ -27,6 +28,7 @@ from conformance.pki import TrustDomain
 from conformance.policy.client import PolicyAdminClient
 from conformance.policy.documents import to_document
 from conformance.policy.service import PolicyAdminService, Role
+from conformance.policy.service.observing import LOGGER
 from conformance.policy.store import Document, ProxyReport, ProxyState, Store, Write
 from conformance.policy.store.opening import open_store
 from conformance.protobuf.listen import UnixListen
@@ -169,6 +171,10 @@ class Governance:
 
     async def _administer(self) -> None:
         """Start the policy admin service, and its client under the suite's identity."""
+        audit = logging.FileHandler(self._folder / "policy-admin-service.log", delay=True)
+        logging.getLogger(LOGGER).addHandler(audit)
+        self._exits.callback(audit.close)
+        self._exits.callback(logging.getLogger(LOGGER).removeHandler, audit)
         trust, crl = self._trust_domain.bundle_pem, self._trust_domain.crl_pem
         own = self._trust_domain.issue(SERVICE)
         suite = self._trust_domain.issue(SUITE)

@@ -11,8 +11,8 @@ beginning.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Iterator, Mapping, Sequence
-from contextlib import AsyncExitStack, contextmanager
+from collections.abc import AsyncIterator, Awaitable, Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
@@ -77,6 +77,7 @@ class Mesh:
         self._exits = AsyncExitStack()
         self.witness_endpoint: WitnessEndpoint
         self.governance: Governance
+        self._layout: Layout
         self._xds: Path
         self.folder: Path
 
@@ -108,7 +109,7 @@ class Mesh:
         sockets.mkdir(mode=0o755)
         self._xds, decisions = sockets / "xds.sock", sockets / "decisions.sock"
         logs = {name: self._spec(member).access_log for name, member in self.members.items()}
-        layout = Layout(access_logs=logs, decisions=decisions, imposters=self._imposters)
+        self._layout = layout = Layout(access_logs=logs, decisions=decisions, imposters=self._imposters)
         self.governance = Governance(
             folder=self.folder,
             xds=UnixListen(self._xds, uid=self.runtime.uid),
@@ -127,7 +128,7 @@ class Mesh:
         async with asyncio.TaskGroup() as starting:
             starting.create_task(self._refuse_untaken(begun))
             for member in self.members.values():
-                starting.create_task(self._start_server(member))
+                starting.create_task(self.start_server(member))
         self._exits.push_async_callback(self.applications.stop)
         addresses = {name: member.outbound for name, member in self.members.items() if member.outbound}
         endpoints = await self.applications.start(addresses, self.folder, self._arguments)
@@ -165,8 +166,7 @@ class Mesh:
         for name in provided:
             called = everything if name == CALLER else tuple(calls.get(name, ()))
             policies.append(MemberPolicy(name, self.identity(name), calls=called))
-            credential = self.trust_domain.issue(self.identity_path(name))
-            self.members[name] = Member(name=name, identity=self.identity(name), credential=credential)
+            self.members[name] = self._member(name)
         own = {WITNESS: self.witness_endpoint.endpoint, BYSTANDER: bystander}
         for provider, services in provided.items():
             for service in services:
@@ -185,13 +185,39 @@ class Mesh:
                 )
         return policies
 
-    async def _start_server(self, member: Member) -> None:
+    async def start_server(self, member: Member) -> None:
+        """Start a security server, and wait until it listens."""
         spec = self._spec(member)
         member.server = await self.runtime.start(spec, self.timeouts.security_server_ready)
         limit = self.timeouts.security_server_ready
         inbound = await member.server.listener_address("inbound", limit)
         outbound = await member.server.listener_address("outbound", limit)
         member.inbound, member.outbound = Endpoint(*inbound), Endpoint(*outbound)
+
+    @asynccontextmanager
+    async def newcomer(self, policy: ServicePolicy, *, port: int) -> AsyncIterator[Member]:
+        """Until the end of the block the mesh has a security server more, before a service of its own name.
+
+        Its policies are there from the beginning, and it is about to receive its peers at `port`; but it does not run
+        before `start_server`.
+        """
+        member = self._member(policy.service)
+        self.members[member.name] = member
+        self._layout.access_logs[member.name] = self._spec(member).access_log
+        self._layout.ports[member.name] = port
+        try:
+            policies = (MemberPolicy(member.name, member.identity), replace(policy, provider=member.name))
+            await self.governance.commit(*policies, note="a security server joins")
+            yield member
+        finally:
+            del self.members[member.name], self._layout.access_logs[member.name], self._layout.ports[member.name]
+            self.governance.configuration.forget(member.name)
+            if member.server is not None:
+                await member.server.stop()
+
+    def _member(self, name: str) -> Member:
+        credential = self.trust_domain.issue(self.identity_path(name))
+        return Member(name=name, identity=self.identity(name), credential=credential)
 
     def _spec(self, member: Member) -> SecurityServerSpec:
         return SecurityServerSpec(
@@ -306,7 +332,7 @@ class Mesh:
     async def _restart(self, member: Member) -> None:
         """Another one takes a security server's place; its peers are told the new address."""
         predecessor = member.running
-        await self._start_server(member)
+        await self.start_server(member)
         await self.governance.push_all()
         await predecessor.stop()
 

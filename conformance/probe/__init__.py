@@ -22,6 +22,7 @@ from conformance.probe.credentials import CredentialKind
 from conformance.probe.exchange import Exchange, KeptConnection
 from conformance.probe.execution import Execution
 from conformance.probe.introduction import Introduction
+from conformance.probe.joining import NEWCOMER, Joined
 from conformance.probe.probe import Life, Probe, SubjectFacts
 from conformance.probe.traffic import SteadyTraffic, WatchedCall
 from conformance.probe.updates import Updates
@@ -29,6 +30,7 @@ from conformance.probe.updates import Updates
 __all__ = [
     "BYSTANDER",
     "CALLER",
+    "NEWCOMER",
     "WITNESS",
     "AccessRule",
     "Administration",
@@ -44,6 +46,7 @@ __all__ = [
     "Feature",
     "FuzzReport",
     "Introduction",
+    "Joined",
     "KeptConnection",
     "Life",
     "LogLine",

@@ -31,6 +31,7 @@ from conformance.probe.contract_work import Exercised, exercise, merged_headers
 from conformance.probe.credentials import STRANGER_PATH, CredentialKind, make_credential
 from conformance.probe.exchange import Exchange, KeptConnection, new_nonce
 from conformance.probe.introduction import Introduction, introduce, introduce_in_plaintext
+from conformance.probe.joining import Joining
 from conformance.probe.judgement import Recorder
 from conformance.probe.traffic import SteadyTraffic
 from conformance.probe.updates import COUNTED_UPDATES, Updates
@@ -87,6 +88,7 @@ class Probe:
         self.require = judgement.require
         self.timeouts: Timeouts = mesh.timeouts
         self.administration = Administration(mesh)
+        self.joining = Joining(mesh)
 
     # ------------------------------------------------------------------ calls through the mesh
 

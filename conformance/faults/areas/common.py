@@ -110,5 +110,6 @@ seed(
         "POLICY-010": undecided("caller-refused"),
         "POLICY-011": undecided("policies-alike"),
         "POLICY-013": undecided("change-not-in-force"),
+        "POLICY-014": undecided("never-served"),
     },
 )

@@ -10,13 +10,14 @@ from conformance.controlplane.behaviour import Behaviour
 from conformance.controlplane.resources import Reference, Resource, ResourceType
 from conformance.controlplane.snapshot import Change
 from conformance.faults.areas.common import undecided
-from conformance.faults.areas.policy import Between, Told
+from conformance.faults.areas.policy import Between, Told, open_to_everybody, with_inbound_routes
 from conformance.faults.areas.policy_administration import Around, Kept
 from conformance.faults.seeding import seed
-from conformance.mesh import WITNESS, Modifier
+from conformance.mesh import WITNESS, Modifier, Resources
 from conformance.model.policies import Kind, PolicyChange
 from conformance.model.policy import ServicePolicy
 from conformance.policy.store import Author, Judge, Store, Write
+from conformance.probe import NEWCOMER
 
 # ---------------------------------------------------------------------- whole rule sets
 
@@ -181,6 +182,25 @@ seed(
     modifier=Told(NeverAgain),
     caught_by={"POLICY-012": "not-served-again"},
 )
+
+# ---------------------------------------------------------------------- a newcomer
+
+
+class OpenAtFirst(Modifier):
+    """A security server that was not there at the beginning gets open rules."""
+
+    def resources(self, server: str, resources: Resources) -> Resources:
+        """The rules of its service would come with the first change of its policy."""
+        return with_inbound_routes(resources, open_to_everybody) if server == NEWCOMER else resources
+
+
+seed(
+    "policy-newcomer-open-at-first",
+    defect="A security server that joins begins with open rules, and gets its own with the first change.",
+    modifier=OpenAtFirst(),
+    caught_by={"POLICY-014": "served-without-policy"},
+)
+
 
 # ---------------------------------------------------------------------- the authentication service
 
