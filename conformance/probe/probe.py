@@ -11,13 +11,14 @@ import ssl
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
 from conformance.mesh import CALLER, WITNESS, Answer, Arrival, Imposter, Mesh, Propagation, WitnessEndpoint
 from conformance.model.errors import DeadlineExceeded, EnvironmentFault
 from conformance.model.policy import AccessRule, Endpoint, ServicePolicy
+from conformance.model.run_file import Bounds
 from conformance.model.timeouts import Timeouts
 from conformance.model.verdict import EvidenceKind
 from conformance.openapi.contract import Contract
@@ -56,6 +57,7 @@ class SubjectFacts:
     generated_examples: int
     skipped_operations: tuple[str, ...]
     seed: int
+    bounds: Bounds = field(default_factory=Bounds)
 
 
 @dataclass(frozen=True)

@@ -84,6 +84,7 @@ seed(
         "POLICY-011": undecided("policies-alike"),
         "POLICY-012": undecided("caller-refused"),
         "POLICY-013": undecided("caller-refused"),
+        "POLICY-015": undecided("caller-refused"),
     }
     | dict.fromkeys(["API-002", "API-003"], undecided("mesh-unusable")),
 )
@@ -111,5 +112,7 @@ seed(
         "POLICY-011": undecided("policies-alike"),
         "POLICY-013": undecided("change-not-in-force"),
         "POLICY-014": undecided("never-served"),
+        "POLICY-015": "not-enforced",
+        "POLICY-016": undecided("change-not-in-force"),
     },
 )

@@ -56,7 +56,7 @@ seed(
     "policy-removal-ignored",
     defect="The removal of one rule among several is not passed on.",
     modifier=Between(lambda before, policy: before if first_removed(before, policy) else policy),
-    caught_by={"POLICY-001": "not-enforced"},
+    caught_by={"POLICY-001": "not-enforced", "POLICY-015": "not-enforced"},
 )
 seed(
     "policy-removal-of-the-wrong-rule",
@@ -64,7 +64,7 @@ seed(
     modifier=Between(
         lambda before, policy: replace(policy, access=before.access[:-1]) if first_removed(before, policy) else policy
     ),
-    caught_by={"POLICY-001": "still-let-through"},
+    caught_by={"POLICY-001": "still-let-through", "POLICY-015": "not-enforced"},
 )
 seed(
     "policy-removal-of-all-rules",
@@ -166,6 +166,7 @@ seed(
         "POLICY-001": "wrong-refusal",
         "POLICY-002": Caught("known-caller-refused", Verdict.INCONCLUSIVE),
         "POLICY-003": "wrong-refusal",
+        "POLICY-015": "not-enforced",
     },
 )
 seed(
@@ -197,7 +198,12 @@ seed(
     "policy-restart-for-a-change",
     defect="A change of who stands first in a service's access rules replaces the process of the security server.",
     modifier=RestartsForIdentities(),
-    caught_by={"POLICY-001": "restarted", "POLICY-002": "restarted", "POLICY-003": "still-refused"},
+    caught_by={
+        "POLICY-001": "restarted",
+        "POLICY-002": "restarted",
+        "POLICY-003": "still-refused",
+        "POLICY-015": undecided("caller-refused"),
+    },
 )
 
 
@@ -235,7 +241,11 @@ seed(
     "policy-rules-with-the-connection",
     defect="For clients that offer HTTP/1.1 the rules come with the listener: an open connection keeps the old ones.",
     modifier=RulesWithTheConnection(),
-    caught_by={"POLICY-003": "still-let-through", "AUTHZ-002": "other-caller-let-through"},
+    caught_by={
+        "POLICY-003": "still-let-through",
+        "POLICY-015": "not-enforced",
+        "AUTHZ-002": "other-caller-let-through",
+    },
 )
 
 

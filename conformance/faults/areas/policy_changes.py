@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import replace
 
 from conformance.authn.behaviour import Behaviour as DecisionBehaviour
@@ -14,9 +15,9 @@ from conformance.faults.areas.policy import Between, Told, open_to_everybody, wi
 from conformance.faults.areas.policy_administration import Around, Kept
 from conformance.faults.seeding import seed
 from conformance.mesh import WITNESS, Modifier, Resources
-from conformance.model.policies import Kind, PolicyChange
+from conformance.model.policies import Kind, PolicyChange, PolicyKey
 from conformance.model.policy import ServicePolicy
-from conformance.policy.store import Author, Judge, Store, Write
+from conformance.policy.store import Author, Judge, Store, Stored, Write
 from conformance.probe import NEWCOMER
 
 # ---------------------------------------------------------------------- whole rule sets
@@ -89,7 +90,84 @@ seed(
     "policy-changes-beyond-a-bucket",
     defect="A bucket of 28 changes, meant against abuse, is full: the policy admin service says yes and keeps nothing.",
     modifier=Kept(Bucket),
-    caught_by={"POLICY-010": "last-not-enforced"},
+    caught_by={"POLICY-010": "last-not-enforced", "POLICY-016": undecided("change-not-in-force")},
+)
+
+# ---------------------------------------------------------------------- time
+
+TOO_LONG_S = 3.5
+"""More than the bounds that the kill matrix states, and less than its limit for an acknowledgement."""
+
+
+class Belated(Around):
+    """Whoever follows the policies hears of some changes late, and of what comes after them, too."""
+
+    def __init__(self, store: Store) -> None:
+        super().__init__(store)
+        self._late = 0
+
+    def is_late(self, writes: Sequence[Write], before: Mapping[PolicyKey, Stored]) -> bool:
+        """Whether a change is one of those."""
+        return False
+
+    async def commit(self, writes: Sequence[Write], *, author: Author, note: str, judge: Judge) -> int:
+        """Kept at once."""
+        late = self.is_late(writes, await self.store.documents())
+        version = await super().commit(writes, author=author, note=note, judge=judge)
+        if late:
+            self._late = version
+        return version
+
+    async def changes(self, after: int) -> AsyncIterator[PolicyChange]:
+        """Some late."""
+        async for change in self.store.changes(after):
+            if after < self._late <= change.version:
+                await asyncio.sleep(TOO_LONG_S)
+            after = change.version
+            yield change
+
+
+class RemovalsCollected(Belated):
+    """Changes that take a rule away are late."""
+
+    def is_late(self, writes: Sequence[Write], before: Mapping[PolicyKey, Stored]) -> bool:
+        """Fewer rules than before."""
+        return any(
+            write.document is not None
+            and write.key in before
+            and len(write.document.get("access", ())) < len(before[write.key].document.get("access", ()))
+            for write in writes
+        )
+
+
+class OneInForty(Belated):
+    """One of forty changes since a rollback is late."""
+
+    def __init__(self, store: Store) -> None:
+        super().__init__(store)
+        self._changes = 0
+
+    async def commit(self, writes: Sequence[Write], *, author: Author, note: str, judge: Judge) -> int:
+        """A rollback begins anew."""
+        self._changes = 0 if note.startswith("Back to version") else self._changes + 1
+        return await super().commit(writes, author=author, note=note, judge=judge)
+
+    def is_late(self, writes: Sequence[Write], before: Mapping[PolicyKey, Stored]) -> bool:
+        """The fortieth."""
+        return self._changes == 40
+
+
+seed(
+    "policy-removals-collected",
+    defect="Changes that take rules away are collected for some seconds before anybody hears of them.",
+    modifier=Kept(RemovalsCollected),
+    caught_by={"POLICY-015": "too-late"},
+)
+seed(
+    "policy-one-change-in-forty-late",
+    defect="After every forty changes there is a pause of some seconds for tidying up.",
+    modifier=Kept(OneInForty),
+    caught_by={"POLICY-016": "too-slow"},
 )
 
 # ---------------------------------------------------------------------- rollback
