@@ -112,7 +112,7 @@ seed(
         "POLICY-011": undecided("policies-alike"),
         "POLICY-013": undecided("change-not-in-force"),
         "POLICY-014": undecided("never-served"),
-        "POLICY-015": "not-enforced",
+        "POLICY-015": undecided("caller-refused"),
         "POLICY-016": undecided("change-not-in-force"),
     },
 )

@@ -11,6 +11,7 @@ from typing import Any
 from conformance.controlplane.behaviour import Behaviour
 from conformance.controlplane.resources import Reference, Resource, ResourceType, encode
 from conformance.controlplane.snapshot import Change
+from conformance.faults.areas.common import undecided
 from conformance.faults.seeding import Caught, seed
 from conformance.mesh import CALLER, WITNESS, Modifier, Resources
 from conformance.model.policy import ServicePolicy
@@ -76,7 +77,7 @@ seed(
     "policy-grant-ignored",
     defect="A rule put before the others is not passed on.",
     modifier=Between(lambda before, policy: before if put_first(before, policy) else policy),
-    caught_by={"POLICY-002": "not-enforced"},
+    caught_by={"POLICY-002": "not-enforced", "POLICY-015": undecided("caller-refused")},
 )
 seed(
     "policy-grant-without-effect",
@@ -84,7 +85,7 @@ seed(
     modifier=Between(
         lambda before, policy: replace(policy, access=before.access) if put_first(before, policy) else policy
     ),
-    caught_by={"POLICY-002": "still-refused"},
+    caught_by={"POLICY-002": "still-refused", "POLICY-015": undecided("caller-refused")},
 )
 seed(
     "policy-added-rule-replaces-the-others",
@@ -96,6 +97,7 @@ seed(
         "POLICY-001": Caught("callers-refused", Verdict.INCONCLUSIVE),
         "POLICY-005": "call-lost",
         "POLICY-006": "call-lost",
+        "POLICY-015": undecided("caller-refused"),
     },
 )
 
