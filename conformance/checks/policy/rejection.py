@@ -63,7 +63,7 @@ async def reports_what_is_rejected(probe: Probe) -> None:
             status = await probe.administration.status(version)
             counted = await rejected_updates(probe) - before
             await traffic.round()
-        good = last.changed(timeout_s=last.timeout_s + 1)
+        good = last.changed(timeout_s=last.timeout_s - 1)
         propagation = await probe.apply(good)
         recovered = await traffic.decided_by(good)
         state = (await probe.administration.status(await probe.administration.version())).state

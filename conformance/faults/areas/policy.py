@@ -77,7 +77,11 @@ seed(
     "policy-grant-ignored",
     defect="A rule put before the others is not passed on.",
     modifier=Between(lambda before, policy: before if put_first(before, policy) else policy),
-    caught_by={"POLICY-002": "not-enforced", "POLICY-015": undecided("caller-refused")},
+    caught_by={
+        "POLICY-002": "not-enforced",
+        "POLICY-009": undecided("change-not-in-force"),
+        "POLICY-015": undecided("caller-refused"),
+    },
 )
 seed(
     "policy-grant-without-effect",
@@ -168,6 +172,7 @@ seed(
         "POLICY-001": "wrong-refusal",
         "POLICY-002": Caught("known-caller-refused", Verdict.INCONCLUSIVE),
         "POLICY-003": "wrong-refusal",
+        "POLICY-011": undecided("policies-alike"),
         "POLICY-015": "not-enforced",
     },
 )
