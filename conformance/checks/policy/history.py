@@ -95,31 +95,33 @@ async def goes_back(probe: Probe) -> None:
     """
     earlier = probe.policy().changed(access=(probe.everything_for(CALLER),))
     later = earlier.changed(access=(probe.everything_for(BYSTANDER),))
-    async with probe.peer_connection(CALLER) as one, probe.peer_connection(BYSTANDER) as other:
 
-        async def decisions(name: str) -> list[str]:
-            calls = [await probe.call(connection=connection) for connection in (one, other)]
-            lines = [await probe.line(call) for call in calls]
-            found = [decision(*each) for each in zip(calls, lines, strict=True)]
-            policies = [(line or {}).get("policy") for line in lines]
-            shown = {"callers": [CALLER, BYSTANDER], "decisions": found, "policies": policies}
-            probe.record(name, EvidenceKind.ACCESS_LOG, shown)
-            return found
+    async def decisions(name: str) -> list[str]:
+        calls = []
+        for caller in (CALLER, BYSTANDER):
+            async with probe.peer_connection(caller) as fresh:
+                calls.append(await probe.call(connection=fresh))
+        lines = [await probe.line(call) for call in calls]
+        found = [decision(*each) for each in zip(calls, lines, strict=True)]
+        policies = [(line or {}).get("policy") for line in lines]
+        shown = {"callers": [CALLER, BYSTANDER], "decisions": found, "policies": policies}
+        probe.record(name, EvidenceKind.ACCESS_LOG, shown)
+        return found
 
-        await probe.apply(earlier)
-        known = await probe.first_decided_by(earlier, probe.call)
-        good = await probe.administration.version()
-        first = await decisions("by the earlier policy")
-        await probe.apply(later)
-        changed = await probe.first_decided_by(later, probe.call)
-        second = await decisions("by the later policy")
-        seen = f"first {first}, then {second}"
-        apart = first == second[::-1] != second and first[0].startswith("200")
-        probe.require("policies-alike", known and changed and apart, seen=seen)
+    await probe.apply(earlier)
+    known = await probe.first_decided_by(earlier, probe.call)
+    good = await probe.administration.version()
+    first = await decisions("by the earlier policy")
+    await probe.apply(later)
+    changed = await probe.first_decided_by(later, probe.call)
+    second = await decisions("by the later policy")
+    seen = f"first {first}, then {second}"
+    apart = first == second[::-1] != second and first[0].startswith("200")
+    probe.require("policies-alike", known and changed and apart, seen=seen)
 
-        propagation = await probe.administration.roll_back(good)
-        back = await probe.first_decided_by(earlier, probe.call)
-        third = await decisions("after the rollback")
+    propagation = await probe.administration.roll_back(good)
+    back = await probe.first_decided_by(earlier, probe.call)
+    third = await decisions("after the rollback")
     probe.record(
         "versions",
         EvidenceKind.PROPAGATION,

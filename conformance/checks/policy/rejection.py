@@ -2,24 +2,54 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
 
 from conformance.checks.catalogue import check
-from conformance.checks.policy.change import refused_by_rules, words
-from conformance.probe import BYSTANDER, CALLER, EvidenceKind, Feature, Probe, WatchedCall
+from conformance.checks.policy.change import words
+from conformance.probe import (
+    CALLER,
+    AccessRule,
+    EvidenceKind,
+    Exchange,
+    Feature,
+    LogLine,
+    PathMatch,
+    PathMatchKind,
+    Probe,
+)
 
 REPORT, MEANWHILE, RECOVERY = "report of the policy admin service", "calls meanwhile", "recovery"
 REJECTED_UPDATES = r"\.rds\.inbound/witness\.update_rejected$"
-ALLOWED = 0
-"""The number of the caller whom the last good policy allows; the other one it refuses."""
+OTHER = "/other"
+"""Where the caller may not go; the traffic goes elsewhere."""
 
 
-def as_before(call: WatchedCall) -> bool:
-    """It ended as the last good policy says."""
-    if call.caller == ALLOWED:
-        return call.exchange.status == 200 and call.arrivals == 1
-    return refused_by_rules(call)
+@dataclass(frozen=True)
+class Denied:
+    """A call that the last good policy refuses, and what the subject's security server said about it."""
+
+    exchange: Exchange
+    line: LogLine
+    arrivals: int
+
+    @property
+    def by_rules(self) -> bool:
+        """The access rules refused it, and nobody else."""
+        details = str(self.line.get("details", ""))
+        return self.exchange.status == 403 and details.startswith("rbac_access_denied") and not self.arrivals
+
+
+async def denied(probe: Probe) -> Denied:
+    """One such call."""
+    exchange = await probe.call(OTHER)
+    return Denied(exchange, await probe.line(exchange) or {}, len(probe.arrivals(exchange.nonce)))
+
+
+def access_to(probe: Probe, path: str) -> AccessRule:
+    """The caller may go there and nowhere else."""
+    return AccessRule(probe.identity(CALLER), paths=(PathMatch(PathMatchKind.EXACT, path),))
 
 
 @check(
@@ -35,7 +65,7 @@ def as_before(call: WatchedCall) -> bool:
         "not-recovered": "The next good change comes in force, and is reported as applied.",
     },
     inconclusive={
-        "callers-unlike-policy": "Before that, one caller is served and the other is refused by the rules.",
+        "caller-unlike-policy": "Before that, the caller is served at one path and refused by the rules at the other.",
         "not-rejected": "The security server counts a rejected update.",
     },
     remedy="Let the control plane note each refusal (NACK) with the security server's name and its error detail, and "
@@ -46,23 +76,25 @@ async def reports_what_is_rejected(probe: Probe) -> None:
     """Whatever is judged before, a proxy has the last word about its configuration; if its refusal goes unheard,
     the mesh runs for weeks on a policy that everybody believes to be replaced (GovStack §8.1.12, §8.1.20).
 
-    One caller has access, another has not, and both keep calling. The access of the two is exchanged, by a good policy;
-    but an overlay of the operator adds a route to it with a pattern that no security server can read. What the policy
-    admin service reports is compared with what the security server counts, and all calls must be decided as before.
-    Then the overlay is taken away, and the next change must come in force.
+    A caller has access to one path and not to another; it keeps calling the first and tries the second. The two are
+    exchanged, by a good policy; but an overlay of the operator adds a route to it with a pattern that no security server
+    can read. What the policy admin service reports is compared with what the security server counts, and all calls must
+    be decided as before. Then the overlay is taken away, and the next change must come in force.
     """
-    last = probe.policy().changed(access=(probe.everything_for(CALLER),))
+    last = probe.policy().changed(access=(access_to(probe, "/steady"),))
     in_force = await probe.put_in_force(last)
     mark = uuid4().hex[:12]
-    async with probe.steady_traffic(probe.connection(), probe.peer_connection(BYSTANDER)) as traffic:
+    async with probe.steady_traffic(probe.connection(), probe.connection()) as traffic:
         await traffic.round()
+        first = await denied(probe)
         before = await rejected_updates(probe)
         with probe.administration.unacceptable(mark):
-            await probe.apply(last.changed(access=(probe.everything_for(BYSTANDER),)))
+            await probe.apply(last.changed(access=(access_to(probe, OTHER),)))
             version = await probe.administration.version()
             status = await probe.administration.status(version)
             counted = await rejected_updates(probe) - before
             await traffic.round()
+            meanwhile = await denied(probe)
         good = last.changed(timeout_s=last.timeout_s - 1)
         propagation = await probe.apply(good)
         recovered = await traffic.decided_by(good)
@@ -73,20 +105,26 @@ async def reports_what_is_rejected(probe: Probe) -> None:
     said = {each.proxy: f"{each.state}: {each.reason}".rstrip(": ") for each in status.proxies}
     report: dict[str, Any] = {"state": status.state, "security servers": said, "rejected updates": counted}
     probe.record(REPORT, EvidenceKind.PROPAGATION, report)
-    probe.record(MEANWHILE, EvidenceKind.ACCESS_LOG, traffic.to_json())
+    refused = {"refused call": dict(meanwhile.line), **meanwhile.exchange.to_json()}
+    probe.record(MEANWHILE, EvidenceKind.ACCESS_LOG, {"traffic": traffic.to_json(), **refused})
     seen = f"{'in force' if recovered else 'not in force'}, reported as {state}"
     probe.record(RECOVERY, EvidenceKind.PROPAGATION, {"seen": seen, "rejected": dict(propagation.rejected)})
 
-    # What the first calls of both were like shows that the two differ; the rest is judged below.
-    firsts = [next(call for call in calls if call.caller == number) for number in (ALLOWED, ALLOWED + 1)]
-    probe.require("callers-unlike-policy", in_force and all(map(as_before, firsts)), seen=words(firsts))
+    known = calls[0].exchange.status == 200 and first.by_rules
+    seen_before = f"{words(calls[:1])}; {first.exchange.summary}"
+    probe.require("caller-unlike-policy", in_force and known, seen=seen_before)
     probe.require("not-rejected", counted, seen=f"{counted} rejected updates")
     rejected = [each.proxy for each in status.proxies if each.state == "rejected"]
     only_this = status.state == "rejected" and rejected == [probe.subject.name]
     probe.expect("not-reported", only_this, seen=f"{status.state}, {said}")
     probe.expect("no-reason", mark in said[probe.subject.name], seen=said[probe.subject.name])
-    wrong = [call for call in calls if not as_before(call) or call.policy not in {last.version, good.version}]
-    probe.expect("last-good-lost", not wrong, seen=f"{len(wrong)} of {len(calls)} calls: {words(wrong)}")
+    lost = [call for call in calls if call.exchange.status != 200 or call.policy not in {last.version, good.version}]
+    as_before = meanwhile.by_rules and meanwhile.line.get("policy") == last.version
+    details = meanwhile.line.get("details", "nothing in the access log")
+    lasting = (
+        f"{len(lost)} of {len(calls)} calls: {words(lost)}; the refused call: {meanwhile.exchange.summary} {details}"
+    )
+    probe.expect("last-good-lost", not lost and as_before, seen=lasting)
     probe.expect("not-recovered", recovered and propagation.acknowledged and state == "applied", seen=seen)
 
 

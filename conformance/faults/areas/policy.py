@@ -209,6 +209,7 @@ seed(
         "POLICY-001": "restarted",
         "POLICY-002": "restarted",
         "POLICY-003": "still-refused",
+        "POLICY-009": undecided("change-not-in-force"),
         "POLICY-015": undecided("caller-refused"),
     },
 )
@@ -250,7 +251,8 @@ seed(
     modifier=RulesWithTheConnection(),
     caught_by={
         "POLICY-003": "still-let-through",
-        "POLICY-015": "not-enforced",
+        "POLICY-012": "wrong-refusal",
+        "POLICY-015": undecided("caller-refused"),
         "AUTHZ-002": "other-caller-let-through",
     },
 )
