@@ -56,14 +56,16 @@ class Layout:
         decisions: unix socket of the authentication service, which keeps the limits as well.
         spans: where spans are sent, by OTLP over HTTP.
         addresses: for a security server that does not listen on loopback, the address that it listens on.
+        ports: for a security server whose port is known before it runs, the port where it receives its peers.
         imposters: for a service the address of somebody else who claims to be the security server before it.
 
     """
 
-    access_logs: Mapping[str, Path]
+    access_logs: dict[str, Path]
     decisions: Path | None = None
     spans: Endpoint | None = None
     addresses: Mapping[str, str] = field(default_factory=dict)
+    ports: dict[str, int] = field(default_factory=dict)
     imposters: dict[str, Endpoint] = field(default_factory=dict)
 
 
@@ -83,13 +85,13 @@ class Configuration:
         self.sent: dict[str, Rendered] = {}
         self._servers = servers
         self._trust_domain = trust_domain
-        self._modifiers = tuple(modifiers)
+        self._modifiers = modifiers
         self._layout = layout
         self._surroundings: dict[str, Surroundings] = {}
         # Keys of dicts: in the order of their coming, and quick to find among ten thousand.
         self._provided: dict[str, dict[str, None]] = {}
         self._callers: dict[str, dict[str, None]] = {}
-        self._plain: dict[str, dict[str, Rendered]] = {name: {} for name in servers}
+        self._plain: dict[str, dict[str, Rendered]] = {}
 
     def take(self, change: PolicyChange) -> dict[str, Difference]:
         """What security servers have to be told after policies have changed, come or gone."""
@@ -108,9 +110,14 @@ class Configuration:
         """What security servers have to be told after certificates, addresses or anything else has changed."""
         found = {}
         for name, server in self._servers.items():
-            services = {FOUNDATION, *self._plain[name], *self._provided.get(name, ()), *self._called(name)}
+            services = {FOUNDATION, *self._plain.get(name, ()), *self._provided.get(name, ()), *self._called(name)}
             found[name] = self._renewed(server, services)
         return _with_news(found)
+
+    def forget(self, server: str) -> None:
+        """A security server has left, and nothing will be told to it any more."""
+        self._plain.pop(server, None)
+        self.sent.pop(server, None)
 
     def farewell(self) -> dict[str, Difference]:
         """What modifiers want security servers to get at last before the control plane is stopped."""
@@ -162,7 +169,7 @@ class Configuration:
     # ------------------------------------------------------------------ what they are told
 
     def _renewed(self, server: Member, services: Iterable[str]) -> Difference:
-        plain, before, after = self._plain[server.name], Rendered(), Rendered()
+        plain, before, after = self._plain.setdefault(server.name, {}), Rendered(), Rendered()
         for service in {*services, ADDRESSES}:
             before |= plain.pop(service, {})
             rendered = self._render(server, service)
@@ -224,7 +231,7 @@ class Configuration:
             revocations=self._trust_domain.crl_pem,
             members=tuple(each.identity for each in self.members.values()),
             access_log=self._layout.access_logs[server.name],
-            inbound_address=at,
+            inbound_address=replace(at, port=self._layout.ports.get(server.name, 0)),
             outbound_address=at,
             border_address=at if policy and policy.gateway else None,
             public_roots=self._public_roots(server.name),

@@ -27,13 +27,22 @@ MOST_TOGETHER = 100
 class Controller:
     """Between one store and one control plane."""
 
-    def __init__(self, store: Store, configuration: Configuration, control_plane: ControlPlane, *, name: str) -> None:
+    def __init__(
+        self,
+        store: Store,
+        configuration: Configuration,
+        control_plane: ControlPlane,
+        *,
+        name: str,
+        say: Callable[[ProxyReport], ProxyReport | None] = lambda report: report,
+    ) -> None:
         self.name = name
         self.taken = 0
         """The newest version of the store that has been made into configuration."""
         self._store = store
         self._configuration = configuration
         self._control_plane = control_plane
+        self._say = say
         self._tasks: list[asyncio.Task[None]] = []
         self._news = asyncio.Event()
         self._versions: dict[tuple[str, int], range] = {}
@@ -113,7 +122,8 @@ class Controller:
     async def _listen(self) -> None:
         with self._control_plane.outcomes() as outcomes:
             async for outcome in outcomes:
-                await self._store.report(list(self._reports(outcome)))
+                said = map(self._say, self._reports(outcome))
+                await self._store.report([report for report in said if report])
 
     def _reports(self, outcome: Outcome) -> Iterator[ProxyReport]:
         since = moment(outcome.at)

@@ -7,6 +7,7 @@ knew, and one that takes over knows only what the store holds.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Collection, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
@@ -27,7 +28,8 @@ from conformance.pki import TrustDomain
 from conformance.policy.client import PolicyAdminClient
 from conformance.policy.documents import to_document
 from conformance.policy.service import PolicyAdminService, Role
-from conformance.policy.store import Document, ProxyState, Store, Write
+from conformance.policy.service.observing import LOGGER
+from conformance.policy.store import Document, ProxyReport, ProxyState, Store, Write
 from conformance.policy.store.opening import open_store
 from conformance.protobuf.listen import UnixListen
 
@@ -80,12 +82,16 @@ class Governance:
         behave: Callable[[], Behaviour],
         decisions: UnixListen,
         decide: DecisionBehaviour,
+        keep: Callable[[Store], Store],
+        say: Callable[[ProxyReport], ProxyReport | None],
     ) -> None:
         self._folder = folder
         self._xds = xds
         self._timeouts = timeouts
         self._configure = configure
         self._behave = behave
+        self._keep = keep
+        self._say = say
         self._decisions = decisions
         self.authentication = AuthenticationService(behaviour=decide, decision_log=folder / "decisions.log")
         self._trust_domain = trust_domain
@@ -101,8 +107,9 @@ class Governance:
 
     async def start(self, *first: Policy) -> int:
         """Start everything, and put the first policies in force; gives their version."""
-        self.store = await open_store(f"sqlite:{self._folder / 'policies.db'}")
-        self._exits.push_async_callback(self.store.close)
+        store = await open_store(f"sqlite:{self._folder / 'policies.db'}")
+        self._exits.push_async_callback(store.close)
+        self.store = self._keep(store)
         await self._administer()
         version = await self.commit(*first, note="the mesh begins")
         self._exits.push_async_callback(self.authentication.close)
@@ -151,7 +158,9 @@ class Governance:
     def _begin(self) -> None:
         self.control_plane = ControlPlane(behaviour=self._behave())
         self.configuration = self._configure()
-        self._controller = Controller(self.store, self.configuration, self.control_plane, name="control-plane")
+        self._controller = Controller(
+            self.store, self.configuration, self.control_plane, name="control-plane", say=self._say
+        )
 
     async def _listen(self) -> None:
         await self.control_plane.start(self._xds)
@@ -162,6 +171,10 @@ class Governance:
 
     async def _administer(self) -> None:
         """Start the policy admin service, and its client under the suite's identity."""
+        audit = logging.FileHandler(self._folder / "policy-admin-service.log", delay=True)
+        logging.getLogger(LOGGER).addHandler(audit)
+        self._exits.callback(audit.close)
+        self._exits.callback(logging.getLogger(LOGGER).removeHandler, audit)
         trust, crl = self._trust_domain.bundle_pem, self._trust_domain.crl_pem
         own = self._trust_domain.issue(SERVICE)
         suite = self._trust_domain.issue(SUITE)

@@ -11,8 +11,8 @@ beginning.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Mapping, Sequence
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Awaitable, Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
@@ -25,13 +25,15 @@ from conformance.mesh.applications import Applications
 from conformance.mesh.configuration import Configuration, Layout
 from conformance.mesh.governance import Governance, Propagation
 from conformance.mesh.member import Member
-from conformance.mesh.modifiers import Modifier
+from conformance.mesh.modifiers import Modifier, Overlays
 from conformance.mesh.witness import Witness, WitnessEndpoint
 from conformance.model.errors import EnvironmentFault
 from conformance.model.policies import MemberPolicy, MeshPolicy, Policy
 from conformance.model.policy import AccessRule, Endpoint, ServicePolicy
+from conformance.model.run_file import Overlay
 from conformance.model.timeouts import Timeouts
 from conformance.pki import TrustDomain
+from conformance.policy.store import ProxyReport, Store
 from conformance.protobuf.listen import UnixListen
 from conformance.system.folders import PrivateFolder
 from conformance.system.guard import Guard
@@ -70,11 +72,12 @@ class Mesh:
         self.members: dict[str, Member] = {}
         self._baseline = 0
         self._imposters: dict[str, Endpoint] = {}
-        self._modifiers = tuple(modifiers)
+        self._modifiers = list(modifiers)
         self.runtime = runtime
         self._exits = AsyncExitStack()
         self.witness_endpoint: WitnessEndpoint
         self.governance: Governance
+        self._layout: Layout
         self._xds: Path
         self.folder: Path
 
@@ -106,7 +109,7 @@ class Mesh:
         sockets.mkdir(mode=0o755)
         self._xds, decisions = sockets / "xds.sock", sockets / "decisions.sock"
         logs = {name: self._spec(member).access_log for name, member in self.members.items()}
-        layout = Layout(access_logs=logs, decisions=decisions, imposters=self._imposters)
+        self._layout = layout = Layout(access_logs=logs, decisions=decisions, imposters=self._imposters)
         self.governance = Governance(
             folder=self.folder,
             xds=UnixListen(self._xds, uid=self.runtime.uid),
@@ -116,6 +119,8 @@ class Mesh:
             behave=self._behaviour,
             decisions=UnixListen(decisions, uid=self.runtime.uid),
             decide=self._decisions(),
+            keep=self._kept,
+            say=self._said,
         )
         self._exits.push_async_callback(self.governance.close)
         begun = await self.governance.start(*first)
@@ -123,7 +128,7 @@ class Mesh:
         async with asyncio.TaskGroup() as starting:
             starting.create_task(self._refuse_untaken(begun))
             for member in self.members.values():
-                starting.create_task(self._start_server(member))
+                starting.create_task(self.start_server(member))
         self._exits.push_async_callback(self.applications.stop)
         addresses = {name: member.outbound for name, member in self.members.items() if member.outbound}
         endpoints = await self.applications.start(addresses, self.folder, self._arguments)
@@ -161,8 +166,7 @@ class Mesh:
         for name in provided:
             called = everything if name == CALLER else tuple(calls.get(name, ()))
             policies.append(MemberPolicy(name, self.identity(name), calls=called))
-            credential = self.trust_domain.issue(self.identity_path(name))
-            self.members[name] = Member(name=name, identity=self.identity(name), credential=credential)
+            self.members[name] = self._member(name)
         own = {WITNESS: self.witness_endpoint.endpoint, BYSTANDER: bystander}
         for provider, services in provided.items():
             for service in services:
@@ -181,13 +185,39 @@ class Mesh:
                 )
         return policies
 
-    async def _start_server(self, member: Member) -> None:
+    async def start_server(self, member: Member) -> None:
+        """Start a security server, and wait until it listens."""
         spec = self._spec(member)
         member.server = await self.runtime.start(spec, self.timeouts.security_server_ready)
         limit = self.timeouts.security_server_ready
         inbound = await member.server.listener_address("inbound", limit)
         outbound = await member.server.listener_address("outbound", limit)
         member.inbound, member.outbound = Endpoint(*inbound), Endpoint(*outbound)
+
+    @asynccontextmanager
+    async def newcomer(self, policy: ServicePolicy, *, port: int) -> AsyncIterator[Member]:
+        """Until the end of the block the mesh has a security server more, before a service of its own name.
+
+        Its policies are there from the beginning, and it is about to receive its peers at `port`; but it does not run
+        before `start_server`.
+        """
+        member = self._member(policy.service)
+        self.members[member.name] = member
+        self._layout.access_logs[member.name] = self._spec(member).access_log
+        self._layout.ports[member.name] = port
+        try:
+            policies = (MemberPolicy(member.name, member.identity), replace(policy, provider=member.name))
+            await self.governance.commit(*policies, note="a security server joins")
+            yield member
+        finally:
+            del self.members[member.name], self._layout.access_logs[member.name], self._layout.ports[member.name]
+            self.governance.configuration.forget(member.name)
+            if member.server is not None:
+                await member.server.stop()
+
+    def _member(self, name: str) -> Member:
+        credential = self.trust_domain.issue(self.identity_path(name))
+        return Member(name=name, identity=self.identity(name), credential=credential)
 
     def _spec(self, member: Member) -> SecurityServerSpec:
         return SecurityServerSpec(
@@ -257,6 +287,16 @@ class Mesh:
         version = await self.governance.commit(wider, *provided, note="a check adds a service")
         return await self.governance.settled(version, policy=policies[-1].version)
 
+    @contextmanager
+    def overlaid(self, *overlays: Overlay) -> Iterator[None]:
+        """Until the end of the block these overlays of an operator count for whatever is rendered."""
+        added = Overlays(overlays)
+        self._modifiers.append(added)
+        try:
+            yield
+        finally:
+            self._modifiers.remove(added)
+
     async def restore(self) -> None:
         """Back to the policies of the beginning.
 
@@ -292,7 +332,7 @@ class Mesh:
     async def _restart(self, member: Member) -> None:
         """Another one takes a security server's place; its peers are told the new address."""
         predecessor = member.running
-        await self._start_server(member)
+        await self.start_server(member)
         await self.governance.push_all()
         await predecessor.stop()
 
@@ -315,6 +355,17 @@ class Mesh:
             if type(behaviour) is not DecisionBehaviour:
                 return behaviour
         return DecisionBehaviour()
+
+    def _kept(self, store: Store) -> Store:
+        for modifier in self._modifiers:
+            store = modifier.keep(store)
+        return store
+
+    def _said(self, report: ProxyReport) -> ProxyReport | None:
+        said: ProxyReport | None = report
+        for modifier in self._modifiers:
+            said = modifier.report(said) if said else None
+        return said
 
     def _arguments(self, application: str, arguments: list[str]) -> list[str]:
         for modifier in self._modifiers:

@@ -18,6 +18,7 @@ from conformance.controlplane.resources import ResourceType
 from conformance.model.errors import UsageError
 from conformance.model.policy import ServicePolicy
 from conformance.model.run_file import Overlay
+from conformance.policy.store import ProxyReport, Store
 
 __all__ = ["Modifier", "Overlays", "Resources"]
 
@@ -43,6 +44,14 @@ class Modifier:
     def decisions(self) -> DecisionBehaviour:
         """How the authentication service behaves."""
         return DecisionBehaviour()
+
+    def keep(self, store: Store) -> Store:
+        """The store that the policy admin service works on, and that everybody follows."""
+        return store
+
+    def report(self, report: ProxyReport) -> ProxyReport | None:
+        """What the control loop reports about a security server, given the truth; None: nothing."""
+        return report
 
     def farewell(self, server: str, resources: Resources) -> Resources:
         """The resources that a security server gets at last when the control plane is stopped."""

@@ -24,6 +24,7 @@ from conformance.model.yaml_source import YamlDocument, parse_yaml
 
 __all__ = [
     "Application",
+    "Bounds",
     "Companion",
     "GeneratedInput",
     "Overlay",
@@ -128,6 +129,15 @@ class Overlay(_Part):
     """Operations of RFC 6902."""
 
 
+class Bounds(_Part):
+    """What the subject promises about time. Without a promise times are recorded and not judged."""
+
+    revocation_s: Annotated[float, Field(gt=0, le=3600)] | None = None
+    """Seconds from revoking access until the caller is refused on its open connections."""
+    propagation_s: Annotated[float, Field(gt=0, le=3600)] | None = None
+    """Seconds from a change of policy to its enforcement, for 99 % of the changes."""
+
+
 class WaiverEntry(_Part):
     """Somebody answers for a known fail until a day."""
 
@@ -166,6 +176,8 @@ class RunFile(_Part):
     """Known fails that somebody answers for."""
     timeouts: dict[str, Annotated[float, Field(gt=0, le=3600)]] = {}
     """Seconds, by name; the table is in the documentation and in every record."""
+    bounds: Bounds = Bounds()
+    """What the subject promises about time."""
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 1
     """The seed of everything generated."""
 

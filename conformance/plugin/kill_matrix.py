@@ -23,6 +23,7 @@ from conformance.checks.catalogue import complete_catalogue
 from conformance.faults import REFERENCE, Fault, complete_faults
 from conformance.model.check import Catalogue
 from conformance.model.errors import UsageError
+from conformance.model.run_file import Bounds
 from conformance.model.verdict import Verdict
 from conformance.model.yaml_source import parse_yaml
 from conformance.openapi.contract import Contract, load_contract
@@ -39,6 +40,10 @@ GENERATED_EXAMPLES = 3
 
 TIMEOUTS = {"acknowledged": 5.0, "enforced": 3.0, "observed": 2.0, "request": 4.0, "generated_input": 60.0}
 """A fault that makes a condition never come true costs its whole time limit, once for each check that waits for it."""
+
+
+BOUNDS = Bounds(revocation_s=3.0, propagation_s=3.0)
+"""Generous enough for a busy machine, and less than the defects that must be noticed take."""
 
 
 @dataclass(frozen=True)
@@ -115,7 +120,7 @@ def run_row(id: str) -> Row:  # noqa: A002 -- the word that everybody uses
     options = RunOptions(runtime="process")
     loaded = load_run(bundled(f"fixtures/{REFERENCE}.meshmark.yaml"), options)
     budget = loaded.run_file.generated_input.model_copy(update={"examples": GENERATED_EXAMPLES})
-    changes = {"generated_input": budget, "timeouts": TIMEOUTS}
+    changes = {"generated_input": budget, "timeouts": TIMEOUTS, "bounds": BOUNDS}
     loaded = replace(loaded, run_file=loaded.run_file.model_copy(update=changes))
     if fault and fault.contract_patch:
         loaded = replace(loaded, contracts=(_patched(loaded.contracts[0], fault),))

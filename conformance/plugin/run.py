@@ -125,6 +125,7 @@ def subject_facts(loaded: LoadedRun) -> SubjectFacts:
         generated_examples=loaded.run_file.generated_input.examples,
         skipped_operations=tuple(loaded.run_file.generated_input.skip),
         seed=loaded.seed,
+        bounds=loaded.run_file.bounds,
     )
 
 

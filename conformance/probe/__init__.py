@@ -16,11 +16,13 @@ from conformance.model.requirements import Feature
 from conformance.model.verdict import EvidenceKind
 from conformance.openapi.fuzz_report import FuzzReport
 from conformance.probe.access_log import LogLine
+from conformance.probe.administration import Administration, Asked
 from conformance.probe.contract_work import Exercised
 from conformance.probe.credentials import CredentialKind
 from conformance.probe.exchange import Exchange, KeptConnection
 from conformance.probe.execution import Execution
 from conformance.probe.introduction import Introduction
+from conformance.probe.joining import NEWCOMER, Joined
 from conformance.probe.probe import Life, Probe, SubjectFacts
 from conformance.probe.traffic import SteadyTraffic, WatchedCall
 from conformance.probe.updates import Updates
@@ -28,10 +30,13 @@ from conformance.probe.updates import Updates
 __all__ = [
     "BYSTANDER",
     "CALLER",
+    "NEWCOMER",
     "WITNESS",
     "AccessRule",
+    "Administration",
     "Answer",
     "Arrival",
+    "Asked",
     "CircuitBreaker",
     "CredentialKind",
     "EvidenceKind",
@@ -41,6 +46,7 @@ __all__ = [
     "Feature",
     "FuzzReport",
     "Introduction",
+    "Joined",
     "KeptConnection",
     "Life",
     "LogLine",

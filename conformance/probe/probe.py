@@ -11,13 +11,14 @@ import ssl
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
 from conformance.mesh import CALLER, WITNESS, Answer, Arrival, Imposter, Mesh, Propagation, WitnessEndpoint
 from conformance.model.errors import DeadlineExceeded, EnvironmentFault
 from conformance.model.policy import AccessRule, Endpoint, ServicePolicy
+from conformance.model.run_file import Bounds
 from conformance.model.timeouts import Timeouts
 from conformance.model.verdict import EvidenceKind
 from conformance.openapi.contract import Contract
@@ -26,10 +27,12 @@ from conformance.openapi.fuzz_report import FuzzReport
 from conformance.openapi.fuzzing import ClientTls, FuzzSettings, fuzz
 from conformance.pki import anonymous_client_context
 from conformance.probe.access_log import AccessLog, LogLine
+from conformance.probe.administration import Administration
 from conformance.probe.contract_work import Exercised, exercise, merged_headers
 from conformance.probe.credentials import STRANGER_PATH, CredentialKind, make_credential
 from conformance.probe.exchange import Exchange, KeptConnection, new_nonce
 from conformance.probe.introduction import Introduction, introduce, introduce_in_plaintext
+from conformance.probe.joining import Joining
 from conformance.probe.judgement import Recorder
 from conformance.probe.traffic import SteadyTraffic
 from conformance.probe.updates import COUNTED_UPDATES, Updates
@@ -54,6 +57,7 @@ class SubjectFacts:
     generated_examples: int
     skipped_operations: tuple[str, ...]
     seed: int
+    bounds: Bounds = field(default_factory=Bounds)
 
 
 @dataclass(frozen=True)
@@ -85,6 +89,8 @@ class Probe:
         self.expect = judgement.expect
         self.require = judgement.require
         self.timeouts: Timeouts = mesh.timeouts
+        self.administration = Administration(mesh)
+        self.joining = Joining(mesh)
 
     # ------------------------------------------------------------------ calls through the mesh
 

@@ -13,6 +13,7 @@ from pydantic_core import PydanticUndefined
 
 from conformance.mesh import IMAGE_PLACEHOLDERS, PLACEHOLDERS
 from conformance.model.run_file import (
+    Bounds,
     Companion,
     GeneratedInput,
     Overlay,
@@ -35,6 +36,7 @@ PARTS: dict[str, type[BaseModel]] = {
     "`generated_input`": GeneratedInput,
     "`overlays`": Overlay,
     "`waivers`": WaiverEntry,
+    "`bounds`": Bounds,
 }
 RUN_FILES = sorted((REPOSITORY / "fixtures").glob("*.meshmark.yaml"))
 

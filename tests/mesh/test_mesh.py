@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
@@ -12,10 +13,12 @@ from workplace import Workplace
 
 from conformance.envoy.binary import installed_binary
 from conformance.envoy.process import ProcessRuntime
-from conformance.mesh import BYSTANDER, CALLER, WITNESS, Applications, Mesh
+from conformance.mesh import BYSTANDER, CALLER, WITNESS, Applications, Mesh, Modifier
 from conformance.model.errors import EnvironmentFault, SubjectFault
 from conformance.model.policy import ServicePolicy
-from conformance.model.run_file import parse_run_file
+from conformance.model.run_file import Overlay, parse_run_file
+from conformance.policy.store import ProxyReport, Store
+from conformance.subjects.ports import free_port
 from conformance.system.deadlines import until
 from conformance.system.guard import Guard
 
@@ -28,7 +31,7 @@ def start_mesh(workplace: Workplace, monkeypatch: pytest.MonkeyPatch) -> StartMe
     monkeypatch.setattr("tempfile.tempdir", str(workplace.temporary))
 
     @asynccontextmanager
-    async def start(**changes: Any) -> AsyncIterator[Mesh]:
+    async def start(*modifiers: Modifier, **changes: Any) -> AsyncIterator[Mesh]:
         path = workplace.folder / workplace.run_file(**changes)
         run_file = parse_run_file(path.read_text(), path).run_file
         timeouts = run_file.timeout_table()
@@ -39,6 +42,7 @@ def start_mesh(workplace: Workplace, monkeypatch: pytest.MonkeyPatch) -> StartMe
                 runtime=ProcessRuntime(installed_binary(), guard),
                 timeouts=timeouts,
                 guard=guard,
+                modifiers=modifiers,
             )
             async with mesh:
                 yield mesh
@@ -158,3 +162,68 @@ async def test_an_unused_connection_is_closed_by_the_security_server_before_the_
             return (await admin.stats(f"^{counter}$")).get(counter) == 1
 
         await until(closed, what="the security server has closed the connection that it kept", timeout=20)
+
+
+async def test_a_newcomer_serves_at_the_port_that_was_known_before_and_leaves_nothing(
+    start_mesh: StartMesh, workplace: Workplace
+) -> None:
+    async with start_mesh() as mesh:
+        endpoints, access = mesh.policies[WITNESS].endpoints, mesh.policies[WITNESS].access
+        policy = ServicePolicy(service="newcomer", endpoints=endpoints, access=access, authentication=False)
+        port = free_port("127.0.0.1", socket.socket)
+        for _ in range(2):
+            async with mesh.newcomer(policy.changed(), port=port) as member:
+                assert "newcomer" in mesh.members
+                await mesh.start_server(member)
+                assert member.inbound is not None
+                assert member.inbound.port == port
+                await until(lambda: knocked(mesh, port), what="the newcomer serves", timeout=20)
+            assert "newcomer" not in mesh.members
+            await mesh.restore()
+            assert "newcomer" not in mesh.policies
+        assert await call(mesh, "/witness/") == 200
+    assert workplace.left() == []
+
+
+async def knocked(mesh: Mesh, port: int) -> bool:
+    credential = mesh.trust_domain.issue(mesh.identity_path(CALLER))
+    context = credential.client_context(mesh.trust_domain.bundle_pem)
+    async with httpx.AsyncClient(trust_env=False, verify=context) as client:
+        try:
+            return (await client.get(f"https://127.0.0.1:{port}/newcomer/")).status_code == 200
+        except httpx.TransportError:
+            return False
+
+
+async def test_an_overlay_counts_until_the_end_of_its_block_and_a_rejection_has_a_reason(start_mesh: StartMesh) -> None:
+    match = {"safe_regex": {"regex": "(never-closed"}}
+    unreadable = {"name": "bad", "match": match, "direct_response": {"status": 404}}
+    patch = [{"op": "add", "path": "/virtual_hosts/0/routes/0", "value": unreadable}]
+    overlay = Overlay.model_validate({"type": "route", "name": "inbound/witness", "patch": patch})
+    async with start_mesh() as mesh:
+        with mesh.overlaid(overlay):
+            refused = await mesh.apply(mesh.policies[WITNESS].changed())
+        assert list(refused.rejected) == ["things"]
+        assert "never-closed" in refused.rejected["things"]
+        assert not refused.acknowledged
+        assert await call(mesh, "/witness/") == 200
+        accepted = await mesh.apply(mesh.policies[WITNESS].changed())
+        assert accepted.acknowledged
+
+
+async def test_whoever_keeps_policies_and_reports_on_them_can_be_replaced(start_mesh: StartMesh) -> None:
+    seen: list[str] = []
+
+    class Curious(Modifier):
+        def keep(self, store: Store) -> Store:
+            seen.append("store")
+            return store
+
+        def report(self, report: ProxyReport) -> ProxyReport | None:
+            seen.append(report.proxy)
+            return report
+
+    async with start_mesh(Curious()) as mesh:
+        await mesh.apply(mesh.policies[BYSTANDER].changed())
+    assert seen[0] == "store"
+    assert {"things", BYSTANDER, CALLER} == set(seen[1:])

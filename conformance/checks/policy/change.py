@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from conformance.model.policy import ServicePolicy
 from conformance.probe import EvidenceKind, KeptConnection, Life, Probe, Propagation, WatchedCall
 
-__all__ = ["Change", "change_under_traffic", "refused_by_rules", "words"]
+__all__ = ["Change", "change_under_traffic", "kept_out", "refused_by_rules", "words"]
 
 
 @dataclass(frozen=True)
@@ -61,6 +61,11 @@ async def change_under_traffic(
 def refused_by_rules(call: WatchedCall) -> bool:
     """The access rules refused it, and nobody else (Envoy documentation: "Role Based Access Control")."""
     return call.exchange.status == 403 and call.details.startswith("rbac_access_denied") and not call.arrivals
+
+
+def kept_out(call: WatchedCall) -> bool:
+    """The rules refused it, or its connection was closed before it was answered; it did not reach the application."""
+    return refused_by_rules(call) or (call.exchange.status is None and not call.arrivals)
 
 
 def words(calls: list[WatchedCall]) -> str:

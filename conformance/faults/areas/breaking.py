@@ -173,7 +173,11 @@ seed(
     "break-bystander-gone",
     defect="A building block that nobody changed is looked for where nobody listens.",
     modifier=BystanderUnreachable(),
-    caught_by={"BREAK-002": undecided("others-refused-before"), "POLICY-004": undecided("caller-refused")},
+    caught_by={
+        "BREAK-002": undecided("others-refused-before"),
+        "POLICY-004": undecided("caller-refused"),
+        "POLICY-007": undecided("callers-refused"),
+    },
 )
 
 # ---------------------------------------------------------------------- outliers

@@ -11,6 +11,7 @@ from typing import Any
 from conformance.controlplane.behaviour import Behaviour
 from conformance.controlplane.resources import Reference, Resource, ResourceType, encode
 from conformance.controlplane.snapshot import Change
+from conformance.faults.areas.common import undecided
 from conformance.faults.seeding import Caught, seed
 from conformance.mesh import CALLER, WITNESS, Modifier, Resources
 from conformance.model.policy import ServicePolicy
@@ -56,7 +57,7 @@ seed(
     "policy-removal-ignored",
     defect="The removal of one rule among several is not passed on.",
     modifier=Between(lambda before, policy: before if first_removed(before, policy) else policy),
-    caught_by={"POLICY-001": "not-enforced"},
+    caught_by={"POLICY-001": "not-enforced", "POLICY-015": "not-enforced"},
 )
 seed(
     "policy-removal-of-the-wrong-rule",
@@ -64,7 +65,7 @@ seed(
     modifier=Between(
         lambda before, policy: replace(policy, access=before.access[:-1]) if first_removed(before, policy) else policy
     ),
-    caught_by={"POLICY-001": "still-let-through"},
+    caught_by={"POLICY-001": "still-let-through", "POLICY-015": "not-enforced"},
 )
 seed(
     "policy-removal-of-all-rules",
@@ -76,7 +77,11 @@ seed(
     "policy-grant-ignored",
     defect="A rule put before the others is not passed on.",
     modifier=Between(lambda before, policy: before if put_first(before, policy) else policy),
-    caught_by={"POLICY-002": "not-enforced"},
+    caught_by={
+        "POLICY-002": "not-enforced",
+        "POLICY-009": undecided("change-not-in-force"),
+        "POLICY-015": undecided("caller-refused"),
+    },
 )
 seed(
     "policy-grant-without-effect",
@@ -84,7 +89,7 @@ seed(
     modifier=Between(
         lambda before, policy: replace(policy, access=before.access) if put_first(before, policy) else policy
     ),
-    caught_by={"POLICY-002": "still-refused"},
+    caught_by={"POLICY-002": "still-refused", "POLICY-015": undecided("caller-refused")},
 )
 seed(
     "policy-added-rule-replaces-the-others",
@@ -96,6 +101,7 @@ seed(
         "POLICY-001": Caught("callers-refused", Verdict.INCONCLUSIVE),
         "POLICY-005": "call-lost",
         "POLICY-006": "call-lost",
+        "POLICY-015": undecided("caller-refused"),
     },
 )
 
@@ -166,6 +172,8 @@ seed(
         "POLICY-001": "wrong-refusal",
         "POLICY-002": Caught("known-caller-refused", Verdict.INCONCLUSIVE),
         "POLICY-003": "wrong-refusal",
+        "POLICY-011": undecided("policies-alike"),
+        "POLICY-015": "not-enforced",
     },
 )
 seed(
@@ -197,7 +205,13 @@ seed(
     "policy-restart-for-a-change",
     defect="A change of who stands first in a service's access rules replaces the process of the security server.",
     modifier=RestartsForIdentities(),
-    caught_by={"POLICY-001": "restarted", "POLICY-002": "restarted", "POLICY-003": "still-refused"},
+    caught_by={
+        "POLICY-001": "restarted",
+        "POLICY-002": "restarted",
+        "POLICY-003": "still-refused",
+        "POLICY-009": undecided("change-not-in-force"),
+        "POLICY-015": undecided("caller-refused"),
+    },
 )
 
 
@@ -235,7 +249,12 @@ seed(
     "policy-rules-with-the-connection",
     defect="For clients that offer HTTP/1.1 the rules come with the listener: an open connection keeps the old ones.",
     modifier=RulesWithTheConnection(),
-    caught_by={"POLICY-003": "still-let-through", "AUTHZ-002": "other-caller-let-through"},
+    caught_by={
+        "POLICY-003": "still-let-through",
+        "POLICY-012": "wrong-refusal",
+        "POLICY-015": undecided("caller-refused"),
+        "AUTHZ-002": "other-caller-let-through",
+    },
 )
 
 
