@@ -7,12 +7,15 @@ knew, and one that takes over knows only what the store holds.
 from __future__ import annotations
 
 import asyncio
+import time
+from collections import deque
 from collections.abc import Callable, Collection, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from conformance.authn.behaviour import Behaviour as DecisionBehaviour
+from conformance.authn.decision_log import Line
 from conformance.authn.server import AuthenticationService
 from conformance.controlplane.behaviour import Behaviour
 from conformance.controlplane.resources import ResourceType
@@ -37,6 +40,7 @@ AUTHENTICATION_SERVICE = "authentication-service"
 MOST_AT_ONCE = 100
 """Documents that the policy admin service takes in one change."""
 FEW = 10
+DECISIONS_KEPT = 2000
 SERVICE = "policy-admin-service"
 """The path of the identity of the policy admin service."""
 SUITE = "operator/suite"
@@ -87,7 +91,14 @@ class Governance:
         self._configure = configure
         self._behave = behave
         self._decisions = decisions
-        self.authentication = AuthenticationService(behaviour=decide, decision_log=folder / "decisions.log")
+        self.decision_log = folder / "decisions.log"
+        self.decided: deque[tuple[float, Line]] = deque(maxlen=DECISIONS_KEPT)
+        """The last decisions of the authentication service, each with its monotonic time."""
+        self.authentication = AuthenticationService(
+            behaviour=decide,
+            decision_log=self.decision_log,
+            on_decision=lambda line: self.decided.append((time.monotonic(), line)),
+        )
         self._trust_domain = trust_domain
         self._exits = AsyncExitStack()
         self.store: Store
