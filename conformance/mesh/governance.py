@@ -90,10 +90,10 @@ class Governance:
         self._timeouts = timeouts
         self._configure = configure
         self._behave = behave
-        self._decisions = decisions
         self.decision_log = folder / "decisions.log"
         self.decided: deque[tuple[float, Line]] = deque(maxlen=DECISIONS_KEPT)
         """The last decisions of the authentication service, each with its monotonic time."""
+        self.authentication_address = decisions
         self.authentication = AuthenticationService(
             behaviour=decide,
             decision_log=self.decision_log,
@@ -118,7 +118,7 @@ class Governance:
         version = await self.commit(*first, note="the mesh begins")
         self._exits.push_async_callback(self.authentication.close)
         self.authentication.follow(self.store)
-        await self.authentication.start(self._decisions)
+        await self.authentication.start(self.authentication_address)
         self._begin()
         self._exits.push_async_callback(self._end)
         await self._listen()

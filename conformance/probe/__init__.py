@@ -5,7 +5,9 @@ from ssl import TLSVersion
 from conformance.mesh import BYSTANDER, CALLER, WITNESS, Answer, Arrival, Propagation, WitnessEndpoint, refusing_address
 from conformance.model.policy import (
     AccessRule,
+    BearerTokens,
     CircuitBreaker,
+    Operation,
     OutlierDetection,
     PathMatch,
     PathMatchKind,
@@ -16,6 +18,7 @@ from conformance.model.requirements import Feature
 from conformance.model.verdict import EvidenceKind
 from conformance.openapi.fuzz_report import FuzzReport
 from conformance.probe.access_log import LogLine
+from conformance.probe.authentication import DecisionSeen
 from conformance.probe.contract_work import Exercised
 from conformance.probe.credentials import CredentialKind
 from conformance.probe.exchange import Exchange, KeptConnection
@@ -32,8 +35,10 @@ __all__ = [
     "AccessRule",
     "Answer",
     "Arrival",
+    "BearerTokens",
     "CircuitBreaker",
     "CredentialKind",
+    "DecisionSeen",
     "EvidenceKind",
     "Exchange",
     "Execution",
@@ -44,6 +49,7 @@ __all__ = [
     "KeptConnection",
     "Life",
     "LogLine",
+    "Operation",
     "OutlierDetection",
     "PathMatch",
     "PathMatchKind",

@@ -7,12 +7,12 @@ undone when its block ends.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
-from conformance.mesh import Arrival, Mesh
+from conformance.mesh import Arrival, Mesh, silent_service
 from conformance.model.policies import MemberPolicy
 from conformance.pki.tokens import TokenAuthority
 from conformance.probe.exchange import Exchange
@@ -43,7 +43,7 @@ class DecisionSeen:
     reason: str
     at: float
 
-    def precedes(self, arrivals: list[Arrival]) -> bool:
+    def precedes(self, arrivals: Sequence[Arrival]) -> bool:
         """Nothing had arrived at the witness by then."""
         return all(self.at <= arrival.at for arrival in arrivals)
 
@@ -95,13 +95,13 @@ class Authentication:
 
     @asynccontextmanager
     async def hanging(self) -> AsyncIterator[None]:
-        """It takes questions and answers none until the end of the block."""
-        service = self._governance.authentication
-        service.hang()
-        try:
+        """Somebody listens, takes every question and answers none until the end of the block.
+
+        A service that kept questions would not do: it knows the limit that the security server has set, and gives up
+        at the same moment.
+        """
+        async with self.down(), silent_service(self._governance.authentication_address):
             yield
-        finally:
-            service.resume()
 
     # ------------------------------------------------------------------ what counts for all services
 
@@ -109,7 +109,13 @@ class Authentication:
         """Tokens of these issuers count from now on, under the keys that each has now; False: not in time."""
         mesh = replace(self._governance.configuration.mesh, issuers=tuple(issuer.policy for issuer in issuers))
         version = await self._governance.commit(mesh, note="a check changes whose tokens count")
-        return (await self._governance.settled(version)).acknowledged
+        # It concerns no security server, so none will acknowledge it.
+        try:
+            async with asyncio.timeout(self._mesh.timeouts.acknowledged):
+                await self._governance.authentication.at_version(version)
+        except TimeoutError:
+            return False
+        return True
 
     async def forbid_calls(self, member: str, service: str) -> bool:
         """The applications of a member may not address a service from now on; False: not in time.
@@ -121,11 +127,7 @@ class Authentication:
         version = await self._governance.commit(replace(policy, calls=rest), note="a check forbids calls")
         return (await self._governance.settled(version)).acknowledged
 
-    async def log_text(self, exchange: Exchange, *, timeout: float) -> str:
-        """The whole decision log as it stands on disk, once it holds the decisions about a call."""
-        request_id = exchange.header(REQUEST_ID) or ""
-        path = self._governance.decision_log
-        async with asyncio.timeout(timeout):
-            while request_id not in (text := await asyncio.to_thread(path.read_text, "utf-8")):
-                await asyncio.sleep(0)
-        return text
+    async def log_text(self, exchange: Exchange) -> str | None:
+        """The whole decision log as it stands on disk; None if it does not hold the decisions about a call yet."""
+        text = await asyncio.to_thread(self._governance.decision_log.read_text, "utf-8")
+        return text if (exchange.header(REQUEST_ID) or "nobody") in text else None
