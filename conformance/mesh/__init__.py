@@ -5,6 +5,7 @@ from conformance.mesh.collector import TRACES_PATH, SpanCollector
 from conformance.mesh.imposter import Imposter
 from conformance.mesh.mesh import BYSTANDER, CALLER, RESERVED_NAMES, WITNESS, Member, Mesh, Propagation
 from conformance.mesh.modifiers import Modifier, Overlays, Resources
+from conformance.mesh.silence import silent_service
 from conformance.mesh.spans import Chain, Leak, Span, chain, contains_any
 from conformance.mesh.witness import NONCE_HEADER, Answer, Arrival, Witness, WitnessEndpoint, refusing_address
 
@@ -36,4 +37,5 @@ __all__ = [
     "chain",
     "contains_any",
     "refusing_address",
+    "silent_service",
 ]

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
+from collections import deque
 from collections.abc import Callable, Collection, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from conformance.authn.behaviour import Behaviour as DecisionBehaviour
+from conformance.authn.decision_log import Line
 from conformance.authn.server import AuthenticationService
 from conformance.controlplane.behaviour import Behaviour
 from conformance.controlplane.resources import ResourceType
@@ -39,6 +42,7 @@ AUTHENTICATION_SERVICE = "authentication-service"
 MOST_AT_ONCE = 100
 """Documents that the policy admin service takes in one change."""
 FEW = 10
+DECISIONS_KEPT = 2000
 SERVICE = "policy-admin-service"
 """The path of the identity of the policy admin service."""
 SUITE = "operator/suite"
@@ -92,8 +96,15 @@ class Governance:
         self._behave = behave
         self._keep = keep
         self._say = say
-        self._decisions = decisions
-        self.authentication = AuthenticationService(behaviour=decide, decision_log=folder / "decisions.log")
+        self.decision_log = folder / "decisions.log"
+        self.decided: deque[tuple[float, Line]] = deque(maxlen=DECISIONS_KEPT)
+        """The last decisions of the authentication service, each with its monotonic time."""
+        self.authentication_address = decisions
+        self.authentication = AuthenticationService(
+            behaviour=decide,
+            decision_log=self.decision_log,
+            on_decision=lambda line: self.decided.append((time.monotonic(), line)),
+        )
         self._trust_domain = trust_domain
         self._exits = AsyncExitStack()
         self.store: Store
@@ -114,7 +125,7 @@ class Governance:
         version = await self.commit(*first, note="the mesh begins")
         self._exits.push_async_callback(self.authentication.close)
         self.authentication.follow(self.store)
-        await self.authentication.start(self._decisions)
+        await self.authentication.start(self.authentication_address)
         self._begin()
         self._exits.push_async_callback(self._end)
         await self._listen()

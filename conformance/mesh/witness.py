@@ -10,6 +10,7 @@ import asyncio
 import json
 import socket
 import struct
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -39,6 +40,8 @@ class Arrival:
     headers: tuple[tuple[str, str], ...]
     body: bytes = field(repr=False)
     connection: int
+    at: float
+    """Monotonic time, once all of it was there."""
 
     def header(self, name: str) -> str | None:
         """The value of a header; the first one if it came more than once."""
@@ -202,6 +205,7 @@ class Witness:
             headers=headers,
             body=bytes(body),
             connection=number,
+            at=time.monotonic(),
         )
 
     def _answer_for(self, endpoint: WitnessEndpoint, nonce: str) -> Answer:

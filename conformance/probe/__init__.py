@@ -5,7 +5,9 @@ from ssl import TLSVersion
 from conformance.mesh import BYSTANDER, CALLER, WITNESS, Answer, Arrival, Propagation, WitnessEndpoint, refusing_address
 from conformance.model.policy import (
     AccessRule,
+    BearerTokens,
     CircuitBreaker,
+    Operation,
     OutlierDetection,
     PathMatch,
     PathMatchKind,
@@ -17,6 +19,7 @@ from conformance.model.verdict import EvidenceKind
 from conformance.openapi.fuzz_report import FuzzReport
 from conformance.probe.access_log import LogLine
 from conformance.probe.administration import Administration, Asked
+from conformance.probe.authentication import DecisionSeen
 from conformance.probe.contract_work import Exercised
 from conformance.probe.credentials import CredentialKind
 from conformance.probe.exchange import Exchange, KeptConnection
@@ -37,8 +40,10 @@ __all__ = [
     "Answer",
     "Arrival",
     "Asked",
+    "BearerTokens",
     "CircuitBreaker",
     "CredentialKind",
+    "DecisionSeen",
     "EvidenceKind",
     "Exchange",
     "Execution",
@@ -50,6 +55,7 @@ __all__ = [
     "KeptConnection",
     "Life",
     "LogLine",
+    "Operation",
     "OutlierDetection",
     "PathMatch",
     "PathMatchKind",

@@ -28,6 +28,7 @@ from conformance.openapi.fuzzing import ClientTls, FuzzSettings, fuzz
 from conformance.pki import anonymous_client_context
 from conformance.probe.access_log import AccessLog, LogLine
 from conformance.probe.administration import Administration
+from conformance.probe.authentication import Authentication
 from conformance.probe.contract_work import Exercised, exercise, merged_headers
 from conformance.probe.credentials import STRANGER_PATH, CredentialKind, make_credential
 from conformance.probe.exchange import Exchange, KeptConnection, new_nonce
@@ -85,6 +86,7 @@ class Probe:
         self._mesh = mesh
         self._logs = logs
         self.subject = subject
+        self.authentication = Authentication(mesh)
         self.record = judgement.record
         self.expect = judgement.expect
         self.require = judgement.require

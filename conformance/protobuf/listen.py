@@ -28,6 +28,10 @@ class UnixListen:
     def bind(self, server: grpc.aio.Server) -> None:
         """Make `server` listen here. Raises RuntimeError or OSError if it cannot."""
         server.add_insecure_port(f"unix:{self.path}")
+        self.hand_over()
+
+    def hand_over(self) -> None:
+        """Let `uid` connect to the socket that is there now."""
         if self.uid is None or self.uid == os.geteuid():
             self.path.chmod(0o600)
         elif os.geteuid() == 0:

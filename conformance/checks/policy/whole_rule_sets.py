@@ -69,7 +69,7 @@ def rule_sets(probe: Probe, extra: Endpoint) -> Iterator[ServicePolicy]:
     needs=[Feature.POLICY, Feature.AUTHORIZATION],
     evidence=["rule sets", ALWAYS_ALLOWED, ALWAYS_REFUSED],
     fails={
-        "denied-not-refused": "Each call that every policy refuses is refused by the rules; none reaches the application.",
+        "denied-not-refused": "Each call that every policy refuses is refused by the rules, and none is forwarded.",
         "allowed-not-served": "Each call that every policy allows is served, exactly once.",
     },
     inconclusive={

@@ -26,6 +26,8 @@ CALL_FIELDS = {
     "connection": "%CONNECTION_ID%",
     "service": "%METADATA(ROUTE:meshmark:service)%",
     "policy": "%METADATA(ROUTE:meshmark:policy)%",
+    "rule": "%DYNAMIC_METADATA(envoy.filters.http.rbac:enforced_effective_policy_id)%",
+    "authentication": "%DYNAMIC_METADATA(envoy.filters.http.ext_authz:reason)%",
     "upstream_cluster": "%UPSTREAM_CLUSTER_RAW%",
     "upstream_host": "%UPSTREAM_HOST%",
     "upstream_identity": "%UPSTREAM_PEER_URI_SAN%",

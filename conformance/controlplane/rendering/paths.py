@@ -11,7 +11,7 @@ from urllib.parse import quote
 from conformance.model.policies import MemberId
 from conformance.model.policy import PathMatch, PathMatchKind, Route
 
-__all__ = ["header_pattern", "route_match", "template_pattern", "words", "xroad_id", "xroad_path"]
+__all__ = ["header_pattern", "may_coincide", "route_match", "template_pattern", "words", "xroad_id", "xroad_path"]
 
 EXPRESSION = re.compile(r"(\{[^{}]*\})")
 SEGMENT = "[^/]+"
@@ -32,6 +32,13 @@ def template_pattern(below: str, template: str) -> str:
     parts = EXPRESSION.split(template)
     literals = [re.escape(quote(part, safe=PATH_CHARACTERS)) for part in parts[::2]]
     return re.escape(below) + SEGMENT.join(literals)
+
+
+def may_coincide(one: str, other: str) -> bool:
+    """Whether some path fits both templates."""
+    pairs = list(zip(one.split("/"), other.split("/"), strict=False))
+    same_length = one.count("/") == other.count("/")
+    return same_length and all(mine == theirs or "{" in mine + theirs for mine, theirs in pairs)
 
 
 def route_match(below: str, route: Route) -> dict[str, object]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from conformance.controlplane.rendering.paths import template_pattern, xroad_id
+from conformance.controlplane.rendering.paths import may_coincide, template_pattern, xroad_id
 from conformance.controlplane.rendering.view import Resource, Surroundings
 from conformance.model.policy import AccessRule, Operation, PathMatch, PathMatchKind, ServicePolicy
 
@@ -29,7 +29,7 @@ def access_rules(policy: ServicePolicy, below: str, surroundings: Surroundings) 
     """One service's rules, for its routes at `below`. No rule means that nobody is let through."""
     return _per_route(
         {
-            f"{policy.service}/{number}": _rule(_permission(below, rule), peers)
+            f"{policy.service}/{number}": _rule(_permission(policy, below, rule), peers)
             for number, rule in enumerate(policy.access)
             # A rule without principals is malformed; where nobody can be named, nobody is let through.
             if (peers := _peers(rule.caller, surroundings))
@@ -47,7 +47,7 @@ def xroad_rules(policy: ServicePolicy, below: str, surroundings: Surroundings) -
     for number, rule in enumerate(policy.access):
         if client := surroundings.clients.get(rule.caller):
             named = {"condition": _header_is(header, xroad_id(client))}
-            rules[f"r1/{policy.service}/{number}"] = _rule(_permission(below, rule), [rule.caller]) | named
+            rules[f"r1/{policy.service}/{number}"] = _rule(_permission(policy, below, rule), [rule.caller]) | named
     return _per_route(rules)
 
 
@@ -55,7 +55,7 @@ def border_rules(policy: ServicePolicy, below: str, surroundings: Surroundings) 
     """The rules for callers of other trust domains; those of the mesh do not come in by the border."""
     return _per_route(
         {
-            f"border/{policy.service}/{number}": _rule(_permission(below, rule), [rule.caller])
+            f"border/{policy.service}/{number}": _rule(_permission(policy, below, rule), [rule.caller])
             for number, rule in enumerate(policy.access)
             if rule.caller in surroundings.foreigners
         }
@@ -92,14 +92,14 @@ def _rule(permission: Resource, callers: Sequence[str]) -> Resource:
     return {"permissions": [permission], "principals": principals}
 
 
-def _permission(below: str, rule: AccessRule) -> Resource:
+def _permission(policy: ServicePolicy, below: str, rule: AccessRule) -> Resource:
     parts: list[Resource] = []
     if rule.methods:
         parts.append(_any([_method(method) for method in rule.methods]))
     if rule.paths:
         parts.append(_any([path for match in rule.paths for path in _path(below, match)]))
     if rule.operations:
-        parts.append(_any([_operation(below, operation) for operation in rule.operations]))
+        parts.append(_any([_operation(policy, below, operation, rule) for operation in rule.operations]))
     return {"and_rules": {"rules": parts}} if parts else {"any": True}
 
 
@@ -121,6 +121,23 @@ def _path(below: str, match: PathMatch) -> list[Resource]:
     return [exact, {"and_rules": {"rules": [under, {"not_rule": DOT_SEGMENT_WITH_PARAMETER}]}}]
 
 
-def _operation(below: str, operation: Operation) -> Resource:
-    path = {"url_path": {"path": {"safe_regex": {"regex": template_pattern(below, operation.path)}}}}
-    return {"and_rules": {"rules": [_method(operation.method), path, {"not_rule": DOT_SEGMENT_WITH_PARAMETER}]}}
+def _operation(policy: ServicePolicy, below: str, operation: Operation, rule: AccessRule) -> Resource:
+    path = _fits(below, operation)
+    others = [_fits(below, other) for other in policy.contract if _goes_before(other, operation, rule)]
+    excluded = [DOT_SEGMENT_WITH_PARAMETER, *others]
+    return {"and_rules": {"rules": [_method(operation.method), path, *({"not_rule": each} for each in excluded)]}}
+
+
+def _goes_before(other: Operation, operation: Operation, rule: AccessRule) -> bool:
+    """Some path that fits the operation is meant for another one, which the rule does not name.
+
+    A path without expressions goes before one with expressions; where a contract leaves it open, nobody is let through
+    by one of the two alone (OpenAPI 3.1, "Paths Object").
+    """
+    if other in rule.operations or other.method != operation.method or "{" not in operation.path:
+        return False
+    return may_coincide(other.path, operation.path)
+
+
+def _fits(below: str, operation: Operation) -> Resource:
+    return {"url_path": {"path": {"safe_regex": {"regex": template_pattern(below, operation.path)}}}}
