@@ -31,6 +31,8 @@ from conformance.probe.credentials import STRANGER_PATH, CredentialKind, make_cr
 from conformance.probe.exchange import Exchange, KeptConnection, new_nonce
 from conformance.probe.introduction import Introduction, introduce, introduce_in_plaintext
 from conformance.probe.judgement import Recorder
+from conformance.probe.registry import Registry
+from conformance.probe.tracing import Tracing
 from conformance.probe.traffic import SteadyTraffic
 from conformance.probe.updates import COUNTED_UPDATES, Updates
 from conformance.system.deadlines import until
@@ -85,6 +87,8 @@ class Probe:
         self.expect = judgement.expect
         self.require = judgement.require
         self.timeouts: Timeouts = mesh.timeouts
+        self.registry = Registry(mesh)
+        self.tracing = Tracing(self, mesh)
 
     # ------------------------------------------------------------------ calls through the mesh
 

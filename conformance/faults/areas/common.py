@@ -78,6 +78,8 @@ seed(
         "POLICY-005": undecided("caller-refused"),
         "POLICY-006": undecided("caller-refused"),
     }
+    | dict.fromkeys(["TRACE-001", "TRACE-002", "TRACE-005", "TRACE-006"], undecided("plain-call-failed"))
+    | dict.fromkeys(["TRACE-003", "TRACE-004"], undecided("chain-not-passed"))
     | dict.fromkeys(["API-002", "API-003"], undecided("mesh-unusable")),
 )
 
