@@ -28,6 +28,7 @@ from conformance.pki import anonymous_client_context
 from conformance.probe.access_log import AccessLog, LogLine
 from conformance.probe.contract_work import Exercised, exercise, merged_headers
 from conformance.probe.credentials import STRANGER_PATH, CredentialKind, make_credential
+from conformance.probe.crowd import Crowd
 from conformance.probe.exchange import Exchange, KeptConnection, new_nonce
 from conformance.probe.introduction import Introduction, introduce, introduce_in_plaintext
 from conformance.probe.judgement import Recorder
@@ -87,6 +88,7 @@ class Probe:
         self.expect = judgement.expect
         self.require = judgement.require
         self.timeouts: Timeouts = mesh.timeouts
+        self.crowd = Crowd(mesh)
         self.registry = Registry(mesh)
         self.tracing = Tracing(self, mesh)
 

@@ -72,7 +72,12 @@ async def makes_one_trace(probe: Probe) -> None:
     probe.record_exchange("chain", exchange, await probe.line(exchange))
     await require_passed(probe, [exchange])
     hops = probe.tracing.hops
-    spans = await probe.tracing.spans(context, lambda found: all_told(hops, found), what="all spans are there")
+
+    def whole(found: Sequence[Span]) -> bool:
+        tree = probe.tracing.chain(found, begun_by=context.parent_id)
+        return tree.whole and one_after_the_other(hops, found, context.parent_id)
+
+    spans = await probe.tracing.spans(context, whole, what="the spans are one tree, with all hops")
     tree = probe.tracing.chain(spans, begun_by=context.parent_id)
     shown = [str(span) for span in tree.spans]
     probe.record("spans", EvidenceKind.NOTE, {"spans": shown, "problems": list(tree.problems)})
