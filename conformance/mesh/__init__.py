@@ -5,6 +5,8 @@ from conformance.mesh.collector import TRACES_PATH, SpanCollector
 from conformance.mesh.imposter import Imposter
 from conformance.mesh.mesh import BYSTANDER, CALLER, RESERVED_NAMES, WITNESS, Member, Mesh, Propagation
 from conformance.mesh.modifiers import Modifier, Overlays, Resources
+from conformance.mesh.onward import Onward
+from conformance.mesh.registration import member_id, registrable
 from conformance.mesh.silence import silent_service
 from conformance.mesh.spans import Chain, Leak, Span, chain, contains_any
 from conformance.mesh.witness import NONCE_HEADER, Answer, Arrival, Witness, WitnessEndpoint, refusing_address
@@ -27,6 +29,7 @@ __all__ = [
     "Member",
     "Mesh",
     "Modifier",
+    "Onward",
     "Overlays",
     "Propagation",
     "Resources",
@@ -36,6 +39,8 @@ __all__ = [
     "WitnessEndpoint",
     "chain",
     "contains_any",
+    "member_id",
     "refusing_address",
+    "registrable",
     "silent_service",
 ]

@@ -22,14 +22,16 @@ from conformance.controlplane.behaviour import Behaviour
 from conformance.controlplane.server import ControlPlane
 from conformance.envoy.runtime import Runtime, SecurityServerSpec
 from conformance.mesh.applications import Applications
+from conformance.mesh.collector import SpanCollector
 from conformance.mesh.configuration import Configuration, Layout
 from conformance.mesh.governance import Governance, Propagation
 from conformance.mesh.member import Member
 from conformance.mesh.modifiers import Modifier, Overlays
+from conformance.mesh.registration import member_id
 from conformance.mesh.witness import Witness, WitnessEndpoint
 from conformance.model.errors import EnvironmentFault
 from conformance.model.policies import MemberPolicy, MeshPolicy, Policy
-from conformance.model.policy import AccessRule, Endpoint, ServicePolicy
+from conformance.model.policy import AccessRule, Endpoint, Operation, ServicePolicy
 from conformance.model.run_file import Overlay
 from conformance.model.timeouts import Timeouts
 from conformance.pki import TrustDomain
@@ -62,13 +64,17 @@ class Mesh:
         timeouts: Timeouts,
         guard: Guard,
         modifiers: Sequence[Modifier] = (),
+        operations: tuple[Operation, ...] = (),
     ) -> None:
+        """Nothing is started yet. `operations` are those of the subject's contracts."""
         self.timeouts = timeouts
         self.guard = guard
         self.applications = applications
         self.subject = applications.subject_name
         self.trust_domain = TrustDomain()
         self.witness = Witness()
+        self.collector = SpanCollector()
+        self.operations = operations
         self.members: dict[str, Member] = {}
         self._baseline = 0
         self._imposters: dict[str, Endpoint] = {}
@@ -101,6 +107,7 @@ class Mesh:
         private = PrivateFolder(self.guard)
         self._exits.callback(private.remove)
         self.folder = private.path
+        await self._exits.enter_async_context(self.collector)
         self._exits.push_async_callback(self.witness.close)
         self.witness_endpoint = await self.witness.open_endpoint(WITNESS)
         bystander = await self.witness.open_endpoint(BYSTANDER)
@@ -109,7 +116,8 @@ class Mesh:
         sockets.mkdir(mode=0o755)
         self._xds, decisions = sockets / "xds.sock", sockets / "decisions.sock"
         logs = {name: self._spec(member).access_log for name, member in self.members.items()}
-        self._layout = layout = Layout(access_logs=logs, decisions=decisions, imposters=self._imposters)
+        spans = self.collector.endpoint
+        self._layout = layout = Layout(access_logs=logs, decisions=decisions, spans=spans, imposters=self._imposters)
         self.governance = Governance(
             folder=self.folder,
             xds=UnixListen(self._xds, uid=self.runtime.uid),
@@ -162,10 +170,11 @@ class Mesh:
         provided = {self.subject: (self.subject, WITNESS), BYSTANDER: (BYSTANDER,), CALLER: ()}
         provided |= {name: (name,) for name in calls if name != self.subject}
         everything = tuple(service for services in provided.values() for service in services)
-        policies: list[Policy] = [MeshPolicy()]
+        # Only calls that ask for it are traced; the others cost nothing.
+        policies: list[Policy] = [MeshPolicy(tracing_percent=0.0)]
         for name in provided:
             called = everything if name == CALLER else tuple(calls.get(name, ()))
-            policies.append(MemberPolicy(name, self.identity(name), calls=called))
+            policies.append(MemberPolicy(name, self.identity(name), id=member_id(name), calls=called))
             self.members[name] = self._member(name)
         own = {WITNESS: self.witness_endpoint.endpoint, BYSTANDER: bystander}
         for provider, services in provided.items():
@@ -177,13 +186,14 @@ class Mesh:
                         provider=provider,
                         endpoints=(own[service],) if service in own else (),
                         base_path=self.applications.base_path(service),
+                        contract=self.operations if service == self.subject else (),
                         access=tuple(AccessRule(caller=self.identity(caller)) for caller in callers),
                         # Rules and the authentication service are two lines of defence: behind the witness each of
                         # them is judged on its own, and the second one only where a check asks for it.
                         authentication=service != WITNESS,
                     )
                 )
-        return policies
+        return [self._registered(policy) for policy in policies]
 
     async def start_server(self, member: Member) -> None:
         """Start a security server, and wait until it listens."""
@@ -315,6 +325,7 @@ class Mesh:
                     next_step="report this as a defect of meshmark, with the record",
                 )
         self.witness.forget()
+        self.collector.forget()
 
     # ------------------------------------------------------------------ names
 
@@ -366,6 +377,11 @@ class Mesh:
         for modifier in self._modifiers:
             said = modifier.report(said) if said else None
         return said
+
+    def _registered(self, policy: Policy) -> Policy:
+        for modifier in self._modifiers:
+            policy = modifier.registered(policy)
+        return policy
 
     def _arguments(self, application: str, arguments: list[str]) -> list[str]:
         for modifier in self._modifiers:

@@ -16,6 +16,7 @@ from conformance.authn.behaviour import Behaviour as DecisionBehaviour
 from conformance.controlplane.behaviour import Behaviour
 from conformance.controlplane.resources import ResourceType
 from conformance.model.errors import UsageError
+from conformance.model.policies import Policy
 from conformance.model.policy import ServicePolicy
 from conformance.model.run_file import Overlay
 from conformance.policy.store import ProxyReport, Store
@@ -35,6 +36,10 @@ class Modifier:
 
     def policy(self, policy: ServicePolicy) -> ServicePolicy:
         """The policy that the control plane makes of the one that it was told."""
+        return policy
+
+    def registered(self, policy: Policy) -> Policy:
+        """What the register of the mesh says at the beginning instead of one of its policies."""
         return policy
 
     def behaviour(self) -> Behaviour:

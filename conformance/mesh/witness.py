@@ -18,12 +18,10 @@ from http import HTTPStatus
 
 import h11
 
+from conformance.mesh.onward import NONCE_HEADER, Onward, call_onward
 from conformance.model.policy import Endpoint
 
 __all__ = ["NONCE_HEADER", "Answer", "Arrival", "Witness", "WitnessEndpoint", "refusing_address"]
-
-NONCE_HEADER = "x-meshmark-nonce"
-"""Ties a call to what was seen of it: in the witness's arrivals and in every access log on the way."""
 
 LARGEST_BODY = 16 * 1024 * 1024
 READ_SIZE = 64 * 1024
@@ -58,6 +56,7 @@ class Answer:
         body: sent instead of the echo.
         reset: no answer at all, but a TCP reset.
         hold: answer only after `Witness.release`.
+        onward: before the answer call another building block, and answer 502 if that does not answer 200.
 
     """
 
@@ -66,6 +65,7 @@ class Answer:
     body: bytes | None = None
     reset: bool = False
     hold: bool = False
+    onward: Onward | None = None
 
 
 class WitnessEndpoint:
@@ -171,6 +171,8 @@ class Witness:
             if answer.reset:
                 _reset(writer)
                 return
+            if answer.onward and await call_onward(answer.onward, arrival.headers) != HTTPStatus.OK:
+                answer = Answer(HTTPStatus.BAD_GATEWAY)
             await _send(connection, writer, arrival, answer)
             if connection.our_state is h11.MUST_CLOSE:
                 return

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 import conformance
 from conformance.envoy.choose import choose_runtime
-from conformance.mesh import Applications, Mesh, Modifier, Overlays
+from conformance.mesh import Applications, Mesh, Modifier, Overlays, registrable
 from conformance.model.check import Catalogue
 from conformance.model.errors import MeshmarkError, SuiteFault
 from conformance.model.record import PlanEntry, RunRecord, apply_waivers
@@ -100,6 +100,7 @@ class Run:
             timeouts=timeouts,
             guard=self._guard,
             modifiers=[self._overlays, *self._modifiers],
+            operations=registrable(loaded.contracts),
         )
         self._thread.run(mesh.__aenter__())
         self._mesh = mesh

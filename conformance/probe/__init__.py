@@ -2,7 +2,17 @@
 
 from ssl import TLSVersion
 
-from conformance.mesh import BYSTANDER, CALLER, WITNESS, Answer, Arrival, Propagation, WitnessEndpoint, refusing_address
+from conformance.mesh import (
+    BYSTANDER,
+    CALLER,
+    WITNESS,
+    Answer,
+    Arrival,
+    Propagation,
+    Span,
+    WitnessEndpoint,
+    refusing_address,
+)
 from conformance.model.policy import (
     AccessRule,
     BearerTokens,
@@ -27,12 +37,15 @@ from conformance.probe.execution import Execution
 from conformance.probe.introduction import Introduction
 from conformance.probe.joining import NEWCOMER, Joined
 from conformance.probe.probe import Life, Probe, SubjectFacts
+from conformance.probe.registry import Listing
+from conformance.probe.tracing import CORRELATION_ID, TraceContext
 from conformance.probe.traffic import SteadyTraffic, WatchedCall
 from conformance.probe.updates import Updates
 
 __all__ = [
     "BYSTANDER",
     "CALLER",
+    "CORRELATION_ID",
     "NEWCOMER",
     "WITNESS",
     "AccessRule",
@@ -54,6 +67,7 @@ __all__ = [
     "Joined",
     "KeptConnection",
     "Life",
+    "Listing",
     "LogLine",
     "Operation",
     "OutlierDetection",
@@ -63,9 +77,11 @@ __all__ = [
     "Propagation",
     "RetryPolicy",
     "Route",
+    "Span",
     "SteadyTraffic",
     "SubjectFacts",
     "TLSVersion",
+    "TraceContext",
     "Updates",
     "WatchedCall",
     "WitnessEndpoint",

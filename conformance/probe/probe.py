@@ -31,10 +31,13 @@ from conformance.probe.administration import Administration
 from conformance.probe.authentication import Authentication
 from conformance.probe.contract_work import Exercised, exercise, merged_headers
 from conformance.probe.credentials import STRANGER_PATH, CredentialKind, make_credential
+from conformance.probe.crowd import Crowd
 from conformance.probe.exchange import Exchange, KeptConnection, new_nonce
 from conformance.probe.introduction import Introduction, introduce, introduce_in_plaintext
 from conformance.probe.joining import Joining
 from conformance.probe.judgement import Recorder
+from conformance.probe.registry import Registry
+from conformance.probe.tracing import Tracing
 from conformance.probe.traffic import SteadyTraffic
 from conformance.probe.updates import COUNTED_UPDATES, Updates
 from conformance.system.deadlines import until
@@ -93,6 +96,9 @@ class Probe:
         self.timeouts: Timeouts = mesh.timeouts
         self.administration = Administration(mesh)
         self.joining = Joining(mesh)
+        self.crowd = Crowd(mesh)
+        self.registry = Registry(mesh)
+        self.tracing = Tracing(self, mesh)
 
     # ------------------------------------------------------------------ calls through the mesh
 

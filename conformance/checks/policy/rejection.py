@@ -78,8 +78,8 @@ async def reports_what_is_rejected(probe: Probe) -> None:
 
     A caller has access to one path and not to another; it keeps calling the first and tries the second. The two are
     exchanged, by a good policy; but an overlay of the operator adds a route to it with a pattern that no security
-    server can read. What the policy admin service reports is compared with what the security server counts, and all calls must
-    be decided as before. Then the overlay is taken away, and the next change must come in force.
+    server can read. What the policy admin service reports is compared with what the security server counts, and all
+    calls must be decided as before. Then the overlay is taken away, and the next change must come in force.
     """
     last = probe.policy().changed(access=(access_to(probe, "/steady"),))
     in_force = await probe.put_in_force(last)

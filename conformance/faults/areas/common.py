@@ -86,6 +86,10 @@ seed(
         "POLICY-013": undecided("caller-refused"),
         "POLICY-015": undecided("caller-refused"),
     }
+    | dict.fromkeys([f"DISCOVERY-{number:03}" for number in (1, 3, 4, 5, 6)], undecided("caller-refused"))
+    | {"DISCOVERY-002": undecided("endpoint-not-called")}
+    | dict.fromkeys(["TRACE-001", "TRACE-002", "TRACE-005", "TRACE-006"], undecided("plain-call-failed"))
+    | dict.fromkeys(["TRACE-003", "TRACE-004"], undecided("chain-not-passed"))
     | dict.fromkeys(["API-002", "API-003"], undecided("mesh-unusable")),
 )
 
@@ -95,10 +99,13 @@ seed(
     overlays=[patch("listener", "inbound", {"op": "remove", "path": f"{CALL_FIELDS}/policy"})],
     caught_by=dict.fromkeys(["AUTHZ-002", "AUTHZ-003"], undecided("rules-not-in-force"))
     | dict.fromkeys(
-        ["ROUTE-003", "RETRY-001", "RETRY-002", "BREAK-001", "BREAK-002", "BREAK-003"],
+        ["ROUTE-003", "RETRY-001", "RETRY-002", "BREAK-001", "BREAK-002", "BREAK-003"]
+        + [f"DISCOVERY-{number:03}" for number in (3, 4, 5, 6)],
         undecided("policy-not-in-force"),
     )
     | {
+        "DISCOVERY-001": undecided("change-not-in-force"),
+        "DISCOVERY-002": undecided("change-not-in-force"),
         "POLICY-001": undecided("callers-refused"),
         "POLICY-002": undecided("not-refused-before"),
         "POLICY-003": undecided("change-not-in-force"),

@@ -1,0 +1,1 @@
+"""Discovery and load balancing: calls follow the endpoints as they come and go."""

@@ -1,0 +1,1 @@
+"""Tracing: a call can be followed through all that it has touched."""
