@@ -7,18 +7,19 @@ import signal
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
+from conformance.cli.curl_lines import curl_lines
 from conformance.cli.running import DEFAULT_NAME, claimed
+from conformance.envoy.choose import RuntimeChoice, choose_runtime
+from conformance.mesh.blueprint import draw_blueprint
+from conformance.mesh.live.page import LivePage
+from conformance.mesh.reference import AUTHORITY, OPERATOR, ReferenceMesh
 from conformance.model.errors import ExitCode
 from conformance.model.policies import Topology
-
-if TYPE_CHECKING:
-    from conformance.envoy.choose import RuntimeChoice
-    from conformance.mesh.reference import ReferenceMesh
-    from conformance.system.guard import Guard
+from conformance.model.timeouts import Timeouts
+from conformance.system.guard import Guard
 
 __all__ = ["command"]
 
@@ -95,8 +96,6 @@ def up(
 
 async def _up(wanted: Wanted) -> int:
     """Run it until a signal comes: the ordinary end once it serves, an interruption before."""
-    from conformance.system.guard import Guard  # noqa: PLC0415 -- not needed for --help
-
     loop, interrupted, ready = asyncio.get_running_loop(), asyncio.Event(), asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         loop.add_signal_handler(number, interrupted.set)
@@ -117,12 +116,6 @@ async def _up(wanted: Wanted) -> int:
 
 
 async def _serve(wanted: Wanted, guard: Guard, ready: asyncio.Event, interrupted: asyncio.Event) -> None:
-    from conformance.envoy.choose import choose_runtime  # noqa: PLC0415 -- these bring gRPC and cryptography
-    from conformance.mesh.blueprint import draw_blueprint  # noqa: PLC0415
-    from conformance.mesh.live.page import LivePage  # noqa: PLC0415
-    from conformance.mesh.reference import AUTHORITY, OPERATOR, ReferenceMesh  # noqa: PLC0415
-    from conformance.model.timeouts import Timeouts  # noqa: PLC0415
-
     async with AsyncExitStack() as exits:
         claim = exits.enter_context(claimed(wanted.name, guard))
         blueprint = await draw_blueprint(
@@ -156,8 +149,6 @@ async def _serve(wanted: Wanted, guard: Guard, ready: asyncio.Event, interrupted
 
 
 def _say_ready(mesh: ReferenceMesh, page: str) -> None:
-    from conformance.cli.curl_lines import curl_lines  # noqa: PLC0415 -- it brings the whole mesh
-
     click.echo("ready")
     click.echo(f"\nlive page: {page}")
     click.echo(f"certificates: {mesh.certificates} (gone when this ends)")
