@@ -107,11 +107,12 @@ def entries(found: Sequence[Mapping[str, Any]]) -> str:
     """The audit log, for people."""
     if not found:
         return "nothing has been changed yet"
-    rows = []
+    lines = []
     for each in found:
-        changed = ", ".join(f"{change['kind']}/{change['name']} {change['change']}" for change in each["changes"])
-        rows.append([str(each["version"]), each["at"], each["author"]["identity"], changed, one_line(each["note"])])
-    return _columns(rows)
+        lines.append(f"version {each['version']}  {each['at']}  {each['author']['identity']}")
+        lines += [f"  note: {one_line(each['note'])}"] if each["note"] else []
+        lines += [f"  {change['kind']}/{change['name']} {change['change']}" for change in each["changes"]]
+    return "\n".join(lines)
 
 
 def _columns(rows: Sequence[Sequence[str]]) -> str:

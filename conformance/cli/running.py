@@ -97,12 +97,10 @@ def claimed(name: str, guard: Guard) -> Iterator[_Claim]:
         prepared = Path(tempfile.mkdtemp(prefix=".new-", dir=base))
         guard.protect("folder", prepared)
         _write(prepared / FILE, RunningMesh(name, os.getpid(), _started(os.getpid()) or 0))
-        guard.protect("folder", folder)
         try:
             # Of a folder that is not empty nothing can take the place, so the first one has the name.
             prepared.rename(folder)
         except OSError:
-            guard.release("folder", folder)
             shutil.rmtree(prepared)
             raise UsageError(
                 f"a mesh with the name {name} runs already",
@@ -111,6 +109,7 @@ def claimed(name: str, guard: Guard) -> Iterator[_Claim]:
             ) from None
         finally:
             guard.release("folder", prepared)
+        guard.protect("folder", folder)
     except OSError as problem:
         raise EnvironmentFault(
             f"it cannot be noted that a mesh runs: {problem.strerror or problem}",
@@ -140,15 +139,17 @@ def find_mesh(name: str | None) -> RunningMesh:
     running = {each: mesh for each, mesh in found.items() if mesh.alive}
     detail = "\n".join(f"{each}: {STALE}" for each in stale) or None
     if name is not None and name not in running:
-        others = f", or one that runs: {', '.join(running)}" if running else ""
+        others = f", or name one that runs: {', '.join(running)}" if running else ""
         raise EnvironmentFault(
             f"no mesh with the name {name} runs",
             where=str(base),
             detail=detail,
-            next_step=f"start it: meshmark mesh up --name {name}{others}",
+            next_step=f"start it by `meshmark mesh up --name {name}`{others}",
         )
     if not running:
-        raise EnvironmentFault("no mesh runs", where=str(base), detail=detail, next_step="start one: meshmark mesh up")
+        raise EnvironmentFault(
+            "no mesh runs", where=str(base), detail=detail, next_step="start one by `meshmark mesh up`"
+        )
     if name is None and len(running) > 1:
         raise UsageError("several meshes run", where=str(base), next_step=f"say which by --mesh: {', '.join(running)}")
     mesh = running[name] if name else next(iter(running.values()))

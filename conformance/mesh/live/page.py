@@ -124,7 +124,8 @@ class LivePage:
 
     async def _page(self, _request: Request) -> Response:
         status = await self._state()
-        content = _template().render(status, **_standing(status))
+        names = {client["identity"]: client["name"] for client in status["clients"]}
+        content = _template().render(status, names=names, **_standing(status))
         return Response(
             content, media_type="text/html", headers={"content-security-policy": _content_security_policy()}
         )
