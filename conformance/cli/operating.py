@@ -116,11 +116,19 @@ def key_named(text: str) -> PolicyKey:
     return Kind(kind), name
 
 
-def intended(documents: Sequence[LocatedDocument], now: Mapping[PolicyKey, Stored]) -> list[Write]:
-    """What has to be written so that these documents count, given what counts now.
+def intended(
+    documents: Sequence[LocatedDocument], now: Mapping[PolicyKey, Stored], *, since: int | None = None
+) -> list[Write]:
+    """What has to be written so that these documents count.
 
     A service whose document says nothing of endpoints keeps those that it has: they come and go with the building
     blocks, and who may call them is written down long before.
+
+    Args:
+        documents: the policies as they shall be.
+        now: the policies as they are.
+        since: whatever was changed after this version must not be replaced; None: what `now` says is known.
+
     """
     writes = []
     for each in documents:
@@ -128,5 +136,6 @@ def intended(documents: Sequence[LocatedDocument], now: Mapping[PolicyKey, Store
         document: Document = each.document
         if known and each.key[0] is Kind.SERVICE and "endpoints" not in document and "endpoints" in known.document:
             document = {**document, "endpoints": known.document["endpoints"]}
-        writes.append(Write(each.key, document, known.changed_in if known else 0))
+        version = known.changed_in if known else 0
+        writes.append(Write(each.key, document, version if since is None else min(version, since)))
     return writes

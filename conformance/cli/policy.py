@@ -33,16 +33,17 @@ def command() -> None:
 @command.command()
 @click.argument("paths", nargs=-1, required=True, metavar="FILE_OR_DIR...", type=click.Path(path_type=Path))
 @click.option("--dry-run", is_flag=True, help="Say what would change, or what is wrong; change nothing.")
+@click.option("--since", type=VERSION, help="Refuse if one of them was changed after this version.")
 @NOTE
 @WAIT
 @MESH
-def apply(paths: tuple[Path, ...], dry_run: bool, note: str, wait: bool, mesh: str | None) -> int:
+def apply(paths: tuple[Path, ...], dry_run: bool, since: int | None, note: str, wait: bool, mesh: str | None) -> int:
     """Put the policies of these files and folders in force: all of them, or none.
 
     A service whose document says nothing of `endpoints` keeps those that it has. Exit code 1 if a security server
     rejects the version, as far as --wait waits for it.
     """
-    return asyncio.run(_apply(paths, dry_run=dry_run, note=note, wait=wait, mesh=mesh))
+    return asyncio.run(_apply(paths, dry_run=dry_run, since=since, note=note, wait=wait, mesh=mesh))
 
 
 @command.command()
@@ -118,11 +119,13 @@ def delete(policy: str, note: str, wait: bool, mesh: str | None) -> int:
 # ---------------------------------------------------------------------- changes
 
 
-async def _apply(paths: tuple[Path, ...], *, dry_run: bool, note: str, wait: bool, mesh: str | None) -> int:
+async def _apply(
+    paths: tuple[Path, ...], *, dry_run: bool, since: int | None, note: str, wait: bool, mesh: str | None
+) -> int:
     documents = read_policy_files(paths)
     async with operating(mesh) as operator:
         now = await operator.client.documents()
-        writes = intended(documents, now)
+        writes = intended(documents, now, since=since)
         try:
             if dry_run:
                 judgement = await operator.client.validate(writes)

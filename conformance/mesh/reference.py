@@ -7,7 +7,7 @@ everybody who may prove something finds what proves it in one private folder, wh
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from conformance.envoy.runtime import Runtime
@@ -16,6 +16,7 @@ from conformance.mesh.blueprint import Blueprint
 from conformance.mesh.governance import Administration
 from conformance.mesh.member import Member
 from conformance.mesh.mesh import Mesh
+from conformance.mesh.modifiers import Modifier
 from conformance.model.errors import SuiteFault
 from conformance.model.policies import Kind, PolicyKey
 from conformance.model.policy import Endpoint
@@ -47,12 +48,14 @@ class ReferenceMesh(Mesh):
         guard: Guard,
         store: str | None = None,
         policy_port: int = 0,
+        modifiers: Sequence[Modifier] = (),
     ) -> None:
         super().__init__(
             applications=Applications(blueprint.building_blocks, bundled(""), timeouts, guard),
             runtime=runtime,
             timeouts=timeouts,
             guard=guard,
+            modifiers=modifiers,
             administration=Administration(store=store, operators=(OPERATOR,), port=policy_port),
         )
         self.trust_domain = TrustDomain(blueprint.trust_domain)
