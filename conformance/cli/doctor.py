@@ -188,7 +188,8 @@ def _engine() -> Finding:
 
 
 async def _applications(loaded: LoadedRun, guard: Guard) -> str:
-    applications = Applications(loaded.run_file, loaded.path.resolve().parent, loaded.run_file.timeout_table(), guard)
+    timeouts = loaded.run_file.timeout_table()
+    applications = Applications.of(loaded.run_file, loaded.path.resolve().parent, timeouts, guard)
     folder = PrivateFolder(guard)
     nowhere = dict.fromkeys(applications.calls(), Endpoint("127.0.0.1", 9))
     try:

@@ -22,6 +22,8 @@ __all__ = ["main"]
         "doctor": "conformance.cli.doctor",
         "image": "conformance.cli.image",
         "init": "conformance.cli.init",
+        "mesh": "conformance.cli.mesh",
+        "policy": "conformance.cli.policy",
         "selftest": "conformance.cli.selftest",
     },
     context_settings={"help_option_names": ["-h", "--help"]},

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from conformance.controlplane.exchange import Rejection
+from conformance.controlplane.metrics import Metrics
 from conformance.controlplane.outcomes import Outcomes, Pending
 from conformance.controlplane.resources import Resource, ResourceType
 from conformance.controlplane.snapshot import AppliedVersion, Change, Snapshot, Version
@@ -52,6 +53,7 @@ class Node:
     streams: list[Stream] = field(default_factory=list)
     history: deque[Event] = field(default_factory=lambda: deque(maxlen=HISTORY_LENGTH))
     followers: Collection[Outcomes] = ()
+    metrics: Metrics = field(default_factory=Metrics)
 
     def __post_init__(self) -> None:
         self._tallies: dict[ResourceType, _Tally] = {kind: _Tally() for kind in ResourceType}
@@ -157,6 +159,7 @@ class Node:
         tally.responses += 1
         tally.resources += resources
         tally.bytes += size
+        self.metrics.sent(kind, resources, size)
         self.record(EventKind.RESPONSE, kind, version)
 
     def record_answer(self, kind: ResourceType, version: Version, *, refused: bool) -> None:
@@ -165,6 +168,7 @@ class Node:
             log.info("node %s rejected %s version %s", self.id, kind, version)
         else:
             self._tallies[kind].acked = version
+        self.metrics.answered(kind, refused=refused)
         self.record(EventKind.NACK if refused else EventKind.ACK, kind, version)
 
     def look(self) -> None:

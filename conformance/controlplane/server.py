@@ -19,6 +19,7 @@ import grpc.aio
 
 from conformance.controlplane.behaviour import Behaviour, Stage
 from conformance.controlplane.exchange import Dialect, Rejection
+from conformance.controlplane.metrics import Metrics
 from conformance.controlplane.node import Node
 from conformance.controlplane.outcomes import Outcomes
 from conformance.controlplane.resources import Reference, Resource, ResourceType, encode
@@ -87,6 +88,7 @@ class ControlPlane:
         self._epoch = new_epoch()
         self._nodes: dict[str, Node] = {}
         self._followers: list[Outcomes] = []
+        self._metrics = Metrics()
         self._server: grpc.aio.Server | None = None
 
     # -- life ----------------------------------------------------------------------------------------------------------
@@ -229,6 +231,10 @@ class ControlPlane:
         """The last events of the node, oldest first."""
         return tuple(self._seen(node_id).history)
 
+    def metrics(self) -> bytes:
+        """Counts in Prometheus' text format."""
+        return self._metrics.text(connected=sum(bool(node.streams) for node in self._nodes.values()))
+
     @property
     def node_ids(self) -> Collection[str]:
         """All nodes that have resources or are connected."""
@@ -246,7 +252,9 @@ class ControlPlane:
 
     def _seen(self, node_id: str) -> Node:
         """The node, or how an unknown one looks; looking does not make it known."""
-        return self._nodes.get(node_id) or Node(node_id, Snapshot.empty(self._epoch), followers=self._followers)
+        return self._nodes.get(node_id) or Node(
+            node_id, Snapshot.empty(self._epoch), followers=self._followers, metrics=self._metrics
+        )
 
     # -- transport -----------------------------------------------------------------------------------------------------
 

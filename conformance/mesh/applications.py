@@ -1,11 +1,11 @@
-"""The building blocks of a mesh: the subject and its companions, as the run file describes them."""
+"""The building blocks of a mesh: mostly the subject and its companions, as a run file describes them."""
 
 from __future__ import annotations
 
 import asyncio
 import socket
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -35,15 +35,29 @@ IMAGE_PLACEHOLDERS = frozenset({"port"})
 class Applications:
     """Starts and stops what stands behind the security servers."""
 
-    def __init__(self, run_file: RunFile, folder: Path, timeouts: Timeouts, guard: Guard) -> None:
-        self._described: dict[str, Subject | Companion] = {run_file.subject.name: run_file.subject} | {
-            companion.name: companion for companion in run_file.companions
-        }
-        self.subject_name = run_file.subject.name
+    def __init__(
+        self, described: Iterable[Subject | Companion], folder: Path, timeouts: Timeouts, guard: Guard
+    ) -> None:
+        """Nothing is started yet.
+
+        Args:
+            described: the building blocks, the subject first; there may be none.
+            folder: the run file's folder, in which commands are started.
+            timeouts: how long they may take to get ready and to stop.
+            guard: cleans up should the runner die.
+
+        """
+        self._described = {each.name: each for each in described}
+        self.subject_name = next(iter(self._described), "")
         self._folder = folder
         self._timeouts = timeouts
         self._guard = guard
         self.running: dict[str, RunningSubject] = {}
+
+    @classmethod
+    def of(cls, run_file: RunFile, folder: Path, timeouts: Timeouts, guard: Guard) -> Applications:
+        """Those of a run file."""
+        return cls([run_file.subject, *run_file.companions], folder, timeouts, guard)
 
     def calls(self) -> dict[str, list[str]]:
         """Which building block calls which others."""

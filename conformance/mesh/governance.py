@@ -10,7 +10,7 @@ import asyncio
 import logging
 import time
 from collections import deque
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -36,7 +36,7 @@ from conformance.policy.store import Document, ProxyReport, ProxyState, Store, W
 from conformance.policy.store.opening import open_store
 from conformance.protobuf.listen import UnixListen
 
-__all__ = ["Governance", "Propagation"]
+__all__ = ["Administration", "Governance", "Propagation", "documents_of"]
 
 AUTHENTICATION_SERVICE = "authentication-service"
 MOST_AT_ONCE = 100
@@ -47,6 +47,22 @@ SERVICE = "policy-admin-service"
 """The path of the identity of the policy admin service."""
 SUITE = "operator/suite"
 """The path of the identity under which the suite changes policies."""
+
+
+@dataclass(frozen=True)
+class Administration:
+    """Where policies are kept, and who else may change them.
+
+    Attributes:
+        store: URL of the store; None: a file that is gone with the mesh.
+        operators: paths of the identities that may change policies, beside the suite.
+        port: where the policy admin service listens; 0: a free one.
+
+    """
+
+    store: str | None = None
+    operators: tuple[str, ...] = ()
+    port: int = 0
 
 
 @dataclass(frozen=True)
@@ -88,6 +104,7 @@ class Governance:
         decide: DecisionBehaviour,
         keep: Callable[[Store], Store],
         say: Callable[[ProxyReport], ProxyReport | None],
+        administration: Administration,
     ) -> None:
         self._folder = folder
         self._xds = xds
@@ -106,6 +123,7 @@ class Governance:
             on_decision=lambda line: self.decided.append((time.monotonic(), line)),
         )
         self._trust_domain = trust_domain
+        self._administration = administration
         self._exits = AsyncExitStack()
         self.store: Store
         self.service: PolicyAdminService
@@ -116,13 +134,13 @@ class Governance:
 
     # ------------------------------------------------------------------ life
 
-    async def start(self, *first: Policy) -> int:
-        """Start everything, and put the first policies in force; gives their version."""
-        store = await open_store(f"sqlite:{self._folder / 'policies.db'}")
+    async def start(self, first: Mapping[PolicyKey, Document | None]) -> int:
+        """Start everything, and put the first policies in force beside those of the store; gives their version."""
+        store = await open_store(self._administration.store or f"sqlite:{self._folder / 'policies.db'}")
         self._exits.push_async_callback(store.close)
         self.store = self._keep(store)
         await self._administer()
-        version = await self.commit(*first, note="the mesh begins")
+        version = await self.write(first, note="the mesh begins") if first else await self.store.version()
         self._exits.push_async_callback(self.authentication.close)
         self.authentication.follow(self.store)
         await self.authentication.start(self.authentication_address)
@@ -189,10 +207,12 @@ class Governance:
         trust, crl = self._trust_domain.bundle_pem, self._trust_domain.crl_pem
         own = self._trust_domain.issue(SERVICE)
         suite = self._trust_domain.issue(SUITE)
+        operators = self._administration.operators
         self.service = PolicyAdminService(
             self.store,
-            roles={self._trust_domain.identity(SUITE): [Role.EDITOR]},
+            roles={self._trust_domain.identity(path): [Role.EDITOR] for path in (SUITE, *operators)},
             tls=own.server_context(trust, crl=crl),
+            port=self._administration.port,
         )
         await self.service.start()
         self._exits.push_async_callback(self.service.stop)
@@ -201,10 +221,17 @@ class Governance:
 
     # ------------------------------------------------------------------ policies
 
+    @property
+    def version(self) -> int:
+        """The newest version of the store that the control plane has made into configuration."""
+        return self._controller.taken
+
     async def commit(self, *policies: Policy, deleted: tuple[PolicyKey, ...] = (), note: str) -> int:
         """Change policies, a hundred at once, all of them or none; gives the version that holds the change."""
-        written: dict[PolicyKey, Document | None] = {key_of(policy): to_document(policy) for policy in policies}
-        written |= dict.fromkeys(deleted)
+        return await self.write(documents_of(policies) | dict.fromkeys(deleted), note=note)
+
+    async def write(self, written: Mapping[PolicyKey, Document | None], *, note: str) -> int:
+        """Change policies by their documents, else as `commit` does."""
         known = await self._versions(written)
         writes = [Write(key, document, known.get(key)) for key, document in written.items()]
         for first in range(0, len(writes), MOST_AT_ONCE):
@@ -265,3 +292,8 @@ class Governance:
 
         await asyncio.gather(*(one(server, version) for server, version in versions.items()))
         return Propagation(policy="", servers=tuple(versions), unacknowledged=silent, rejected=rejected)
+
+
+def documents_of(policies: Iterable[Policy]) -> dict[PolicyKey, Document | None]:
+    """What to write to put these in force."""
+    return {key_of(policy): to_document(policy) for policy in policies}

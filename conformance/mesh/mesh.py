@@ -24,18 +24,18 @@ from conformance.envoy.runtime import Runtime, SecurityServerSpec
 from conformance.mesh.applications import Applications
 from conformance.mesh.collector import SpanCollector
 from conformance.mesh.configuration import Configuration, Layout
-from conformance.mesh.governance import Governance, Propagation
+from conformance.mesh.governance import Administration, Governance, Propagation, documents_of
 from conformance.mesh.member import Member
 from conformance.mesh.modifiers import Modifier, Overlays
 from conformance.mesh.registration import member_id
 from conformance.mesh.witness import Witness, WitnessEndpoint
 from conformance.model.errors import EnvironmentFault
-from conformance.model.policies import MemberPolicy, MeshPolicy, Policy
+from conformance.model.policies import MemberPolicy, MeshPolicy, Policy, PolicyKey
 from conformance.model.policy import AccessRule, Endpoint, Operation, ServicePolicy
 from conformance.model.run_file import Overlay
 from conformance.model.timeouts import Timeouts
 from conformance.pki import TrustDomain
-from conformance.policy.store import ProxyReport, Store
+from conformance.policy.store import Document, ProxyReport, Store
 from conformance.protobuf.listen import UnixListen
 from conformance.system.folders import PrivateFolder
 from conformance.system.guard import Guard
@@ -65,6 +65,7 @@ class Mesh:
         guard: Guard,
         modifiers: Sequence[Modifier] = (),
         operations: tuple[Operation, ...] = (),
+        administration: Administration | None = None,
     ) -> None:
         """Nothing is started yet. `operations` are those of the subject's contracts."""
         self.timeouts = timeouts
@@ -79,6 +80,7 @@ class Mesh:
         self._baseline = 0
         self._imposters: dict[str, Endpoint] = {}
         self._modifiers = list(modifiers)
+        self._administration = administration or Administration()
         self.runtime = runtime
         self._exits = AsyncExitStack()
         self.witness_endpoint: WitnessEndpoint
@@ -109,9 +111,7 @@ class Mesh:
         self.folder = private.path
         await self._exits.enter_async_context(self.collector)
         self._exits.push_async_callback(self.witness.close)
-        self.witness_endpoint = await self.witness.open_endpoint(WITNESS)
-        bystander = await self.witness.open_endpoint(BYSTANDER)
-        first = self._introduce(bystander.endpoint)
+        first = await self._introduce()
         sockets = self.folder / "sockets"
         sockets.mkdir(mode=0o755)
         self._xds, decisions = sockets / "xds.sock", sockets / "decisions.sock"
@@ -129,9 +129,10 @@ class Mesh:
             decide=self._decisions(),
             keep=self._kept,
             say=self._said,
+            administration=self._administration,
         )
         self._exits.push_async_callback(self.governance.close)
-        begun = await self.governance.start(*first)
+        begun = await self.governance.start(first)
         self._exits.push_async_callback(self.runtime.close)
         async with asyncio.TaskGroup() as starting:
             starting.create_task(self._refuse_untaken(begun))
@@ -140,10 +141,7 @@ class Mesh:
         self._exits.push_async_callback(self.applications.stop)
         addresses = {name: member.outbound for name, member in self.members.items() if member.outbound}
         endpoints = await self.applications.start(addresses, self.folder, self._arguments)
-        self._baseline = await self.governance.commit(
-            *(self.policies[service].changed(endpoints=(endpoint,)) for service, endpoint in endpoints.items()),
-            note="building blocks are ready",
-        )
+        self._baseline = await self._announce_endpoints(endpoints)
         await self.governance.push_all()
         await self._refuse_untaken(self._baseline)
 
@@ -164,8 +162,11 @@ class Mesh:
                 next_step="mend the overlay if the run file has one; otherwise report this as a defect of meshmark",
             )
 
-    def _introduce(self, bystander: Endpoint) -> list[Policy]:
+    async def _introduce(self) -> Mapping[PolicyKey, Document | None]:
         """Name every member and say who may call what: the caller everybody, a building block only what it declares."""
+        self._exits.push_async_callback(self.witness.close)
+        self.witness_endpoint = await self.witness.open_endpoint(WITNESS)
+        bystander = (await self.witness.open_endpoint(BYSTANDER)).endpoint
         calls = self.applications.calls()
         provided = {self.subject: (self.subject, WITNESS), BYSTANDER: (BYSTANDER,), CALLER: ()}
         provided |= {name: (name,) for name in calls if name != self.subject}
@@ -193,7 +194,12 @@ class Mesh:
                         authentication=service != WITNESS,
                     )
                 )
-        return [self._registered(policy) for policy in policies]
+        return documents_of(self._registered(policy) for policy in policies)
+
+    async def _announce_endpoints(self, endpoints: Mapping[str, Endpoint]) -> int:
+        """Say where building blocks listen; gives the version that holds it."""
+        changed = (self.policies[service].changed(endpoints=(endpoint,)) for service, endpoint in endpoints.items())
+        return await self.governance.commit(*changed, note="building blocks are ready")
 
     async def start_server(self, member: Member) -> None:
         """Start a security server, and wait until it listens."""

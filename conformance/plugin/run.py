@@ -95,7 +95,7 @@ class Run:
             )
         )
         mesh = Mesh(
-            applications=Applications(loaded.run_file, loaded.path.resolve().parent, timeouts, self._guard),
+            applications=Applications.of(loaded.run_file, loaded.path.resolve().parent, timeouts, self._guard),
             runtime=choice.runtime,
             timeouts=timeouts,
             guard=self._guard,

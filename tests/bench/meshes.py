@@ -34,7 +34,7 @@ async def mesh_of_reference(guard: Guard, runtime: Runtime | None = None) -> Asy
     """The mesh of the smallest reference building block."""
     source = read_run_file(bundled("fixtures/citizen-id.meshmark.yaml"))
     mesh = Mesh(
-        applications=Applications(source.run_file, source.path.parent, TIMEOUTS, guard),
+        applications=Applications.of(source.run_file, source.path.parent, TIMEOUTS, guard),
         runtime=runtime or ProcessRuntime(installed_binary(), guard),
         timeouts=TIMEOUTS,
         guard=guard,

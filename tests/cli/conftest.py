@@ -1,8 +1,12 @@
 from __future__ import annotations
 
-from collections.abc import Callable
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
+from mesh_parts import RunningMesh, mesh_up
 from workplace import Workplace
 
 from conformance.cli.main import main
@@ -41,3 +45,12 @@ def output(workplace: Workplace, monkeypatch: pytest.MonkeyPatch, capsys) -> Cal
         return str(said.out)
 
     return printed
+
+
+@pytest.fixture(scope="module")
+def reference(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningMesh]:
+    """The reference system, started once for a module."""
+    temporary = Path(tempfile.mkdtemp(prefix="mm-"))
+    with mesh_up(Workplace(tmp_path_factory.mktemp("reference"), temporary)) as running:
+        yield running
+    shutil.rmtree(temporary, ignore_errors=True)

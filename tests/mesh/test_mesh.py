@@ -38,7 +38,7 @@ def start_mesh(workplace: Workplace, monkeypatch: pytest.MonkeyPatch) -> StartMe
         guard = Guard()
         try:
             mesh = Mesh(
-                applications=Applications(run_file, workplace.folder, timeouts, guard),
+                applications=Applications.of(run_file, workplace.folder, timeouts, guard),
                 runtime=ProcessRuntime(installed_binary(), guard),
                 timeouts=timeouts,
                 guard=guard,

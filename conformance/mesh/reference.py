@@ -1,0 +1,110 @@
+"""The reference system on its own: members, services and rules come from policies, and people call it, no checks.
+
+Invariants: documents are kept as they were written, but for the endpoints of the building blocks that are started here;
+everybody who may prove something finds what proves it in one private folder, which is gone with the mesh.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from conformance.envoy.runtime import Runtime
+from conformance.mesh.applications import Applications
+from conformance.mesh.blueprint import Blueprint
+from conformance.mesh.governance import Administration
+from conformance.mesh.member import Member
+from conformance.mesh.mesh import Mesh
+from conformance.mesh.modifiers import Modifier
+from conformance.model.errors import SuiteFault
+from conformance.model.policies import Kind, PolicyKey
+from conformance.model.policy import Endpoint
+from conformance.model.timeouts import Timeouts
+from conformance.pki import Credential, TrustDomain
+from conformance.policy.store import Document
+from conformance.system.folders import bundled
+from conformance.system.guard import Guard
+
+__all__ = ["AUTHORITY", "MEMBERS", "OPERATOR", "STRANGER", "ReferenceMesh"]
+
+AUTHORITY = "authority.pem"
+MEMBERS = "members"
+OPERATOR = "operator"
+"""Who may change policies: the path of its identity, and the name of its file."""
+STRANGER = "stranger"
+"""A certificate with a member's name from an authority that nobody here trusts."""
+
+
+class ReferenceMesh(Mesh):
+    """Built from a blueprint. `certificates` is there as long as the mesh runs."""
+
+    def __init__(
+        self,
+        blueprint: Blueprint,
+        *,
+        runtime: Runtime,
+        timeouts: Timeouts,
+        guard: Guard,
+        store: str | None = None,
+        policy_port: int = 0,
+        modifiers: Sequence[Modifier] = (),
+    ) -> None:
+        super().__init__(
+            applications=Applications(blueprint.building_blocks, bundled(""), timeouts, guard),
+            runtime=runtime,
+            timeouts=timeouts,
+            guard=guard,
+            modifiers=modifiers,
+            administration=Administration(store=store, operators=(OPERATOR,), port=policy_port),
+        )
+        self.trust_domain = TrustDomain(blueprint.trust_domain)
+        self._blueprint = blueprint
+
+    @property
+    def certificates(self) -> Path:
+        """A folder with the certificates of the authority, the operator, a stranger and, in `members`, each member.
+
+        Each file but the authority's holds the private key, too, as curl and others take it.
+        """
+        return self.folder / "certificates"
+
+    def certificate(self, name: str) -> Path:
+        """The file of somebody: `OPERATOR`, `STRANGER`, or a member's name below `MEMBERS`."""
+        return self.certificates / f"{name}.pem"
+
+    async def _introduce(self) -> Mapping[PolicyKey, Document | None]:
+        for name, policy in self._blueprint.members.items():
+            credential = self.trust_domain.issue(_path_of(policy.identity))
+            self.members[name] = Member(name=name, identity=policy.identity, credential=credential)
+        self._write_certificates()
+        return self._blueprint.documents
+
+    async def _announce_endpoints(self, endpoints: Mapping[str, Endpoint]) -> int:
+        written: dict[PolicyKey, Document | None] = {}
+        for service, endpoint in endpoints.items():
+            stored = await self.governance.client.document((Kind.SERVICE, service))
+            if stored is None:
+                raise SuiteFault(f"the policy of {service} is gone", next_step="report this as a defect of meshmark")
+            place = {"host": endpoint.host, "port": endpoint.port}
+            written[Kind.SERVICE, service] = {**stored.document, "endpoints": [place]}
+        if not written:
+            return await self.governance.client.version()
+        return await self.governance.write(written, note="building blocks are ready")
+
+    def _write_certificates(self) -> None:
+        shown: dict[str, Credential] = {f"{MEMBERS}/{name}": each.credential for name, each in self.members.items()}
+        anybody = next(iter(self.members.values()))
+        shown[OPERATOR] = self.trust_domain.issue(OPERATOR)
+        shown[STRANGER] = TrustDomain(self.trust_domain.name).issue(_path_of(anybody.identity))
+        (self.certificates / MEMBERS).mkdir(mode=0o700, parents=True)
+        for name, credential in shown.items():
+            descriptor = os.open(self.certificate(name), os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(credential.certificate_chain_pem + credential.private_key_pem)
+        (self.certificates / AUTHORITY).write_bytes(self.trust_domain.bundle_pem)
+
+
+def _path_of(identity: str) -> str:
+    """The path of a SPIFFE id, without its first slash."""
+    return identity.partition("://")[2].partition("/")[2]
