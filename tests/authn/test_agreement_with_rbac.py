@@ -148,11 +148,12 @@ METHODS = st.sampled_from(["GET", "POST", "DELETE"])
 TEMPLATES = st.lists(st.sampled_from(["v1", "public", "a;b", "{id}", "a{x}", "ä", "{a}.{b}", "a b"]), max_size=3).map(
     lambda parts: "/" + "/".join(parts)
 )
+OPERATIONS = st.lists(st.builds(Operation, METHODS, TEMPLATES), max_size=2).map(tuple)
 RULES = st.builds(
     AccessRule,
     CALLERS,
     methods=st.lists(METHODS, max_size=2, unique=True).map(tuple),
-    operations=st.lists(st.builds(Operation, METHODS, TEMPLATES), max_size=2).map(tuple),
+    operations=OPERATIONS,
     paths=st.lists(st.builds(PathMatch, st.sampled_from(PathMatchKind), RULE_PATHS), max_size=2).map(tuple),
 )
 SERVICES = 4
@@ -161,12 +162,13 @@ SERVICES = 4
 def worlds() -> st.SearchStrategy[tuple[list[ServicePolicy], list[Attempt]]]:
     services = [f"s{number}" for number in range(SERVICES)]
     rules = st.lists(st.lists(RULES, max_size=3), min_size=SERVICES, max_size=SERVICES)
+    contracts = st.lists(OPERATIONS, min_size=SERVICES, max_size=SERVICES)
     targets = st.builds(lambda *parts: "".join(parts), st.sampled_from(services).map("/{}".format), TARGETS, QUERIES)
     return st.tuples(
-        rules.map(
-            lambda each: [
-                ServicePolicy(name, provider="registry", access=tuple(some))
-                for name, some in zip(services, each, strict=True)
+        st.tuples(rules, contracts).map(
+            lambda drawn: [
+                ServicePolicy(name, provider="registry", access=tuple(some), contract=contract)
+                for name, some, contract in zip(services, *drawn, strict=True)
             ]
         ),
         st.lists(st.builds(Attempt, CALLERS, METHODS, targets), min_size=60, max_size=60),

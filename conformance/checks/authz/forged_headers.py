@@ -140,8 +140,8 @@ async def believes_no_header(probe: Probe) -> None:
     """
     rule = AccessRule(probe.identity(CALLER), methods=("GET",), paths=(PathMatch(PathMatchKind.EXACT, OPEN),))
     policy = probe.policy().changed(access=(rule,))
+    propagation = await probe.apply(policy)
     async with probe.peer_connection() as honest:
-        propagation = await probe.apply(policy)
         decided = await probe.first_decided_by(policy, lambda: honest.call(f"/{WITNESS}{OPEN}"))
         probe.require("rules-not-in-force", decided, seen=f"no call was decided by the new rules: {propagation}")
         allowed = await honest.call(f"/{WITNESS}{OPEN}")

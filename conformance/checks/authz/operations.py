@@ -102,8 +102,8 @@ async def keeps_to_operations(probe: Probe) -> None:
     """
     rule = AccessRule(probe.identity(BYSTANDER), operations=NAMED)
     policy = probe.policy().changed(access=(rule,), contract=(*NAMED, *OTHERS))
+    propagation = await probe.apply(policy)
     async with probe.peer_connection(BYSTANDER) as connection:
-        propagation = await probe.apply(policy)
         decided = await probe.first_decided_by(policy, lambda: connection.call(PLAIN))
         probe.require("rules-not-in-force", decided, seen=f"no call was decided by the new rules: {propagation}")
         named = await connection.call(PLAIN)

@@ -92,10 +92,6 @@ INCONCLUSIVE = {
     "known-caller-refused": "As long as no token is needed, the call is served by the witness.",
     "policy-not-in-force": "Security servers and authentication service decide by the changed policies in time.",
 }
-REMEDY = (
-    "Let the authentication service verify each token with a key of its issuer's key set, by that key's algorithm, "
-    "and then compare iss, aud, exp and nbf with its policy; leave its 401 and WWW-Authenticate as they are."
-)
 
 
 @check(
@@ -115,7 +111,8 @@ REMEDY = (
         "wrong-reason": REASON,
     },
     inconclusive=INCONCLUSIVE,
-    remedy=REMEDY,
+    remedy="Let the authentication service compare iss, aud, exp and nbf of each token with its policy, insist on exp, "
+    "and leave its 401 and WWW-Authenticate as they are.",
 )
 async def believes_claims_within_bounds(probe: Probe) -> None:
     """A token says who, for whom and until when; leave out one of the three and it is a master key.
@@ -168,7 +165,8 @@ def tampered(issuer: TokenAuthority, good: str) -> str:
         "wrong-reason": REASON,
     },
     inconclusive=INCONCLUSIVE,
-    remedy=REMEDY,
+    remedy="Let the authentication service verify each whole token with a key of its issuer's key set, found by kid, "
+    "and only by the algorithms of that key's kind, never by the one that the token names.",
 )
 async def verifies_signatures(probe: Probe) -> None:
     """What a token says is worth what its signature is worth, and a token must not choose how it is verified.

@@ -84,6 +84,9 @@ seed(
     defect="The rules are still being tried out: what they would refuse is counted and let through.",
     modifier=OnlyTriedOut(),
     caught_by={
+        "AUTHZ-004": "other-method-let-through",
+        "AUTHZ-005": "header-believed",
+        "AUTHZ-015": "reason-missing",
         "AUTHZ-001": "call-forwarded",
         "AUTHZ-002": "other-caller-let-through",
         "AUTHZ-003": "rule-widened",
@@ -105,7 +108,13 @@ seed(
     "authz-caller-not-compared",
     defect="Rules compare methods and paths, but not the caller.",
     modifier=AnyCaller(),
-    caught_by={"AUTHZ-001": "call-forwarded", "AUTHZ-002": "other-caller-let-through", **DENIALS_WITHOUT_EFFECT},
+    caught_by={
+        "AUTHZ-005": "header-believed",
+        "AUTHZ-015": "reason-missing",
+        "AUTHZ-001": "call-forwarded",
+        "AUTHZ-002": "other-caller-let-through",
+        **DENIALS_WITHOUT_EFFECT,
+    },
 )
 
 
@@ -121,7 +130,7 @@ seed(
     "authz-method-not-compared",
     defect="Rules compare callers and paths, but not the method.",
     modifier=AnyMethod(),
-    caught_by={"AUTHZ-002": "other-method-let-through"},
+    caught_by={"AUTHZ-005": "header-believed", "AUTHZ-002": "other-method-let-through"},
 )
 
 
@@ -137,7 +146,7 @@ seed(
     "authz-path-not-compared",
     defect="Rules compare callers and methods, but not the path.",
     modifier=AnyPath(),
-    caught_by={"AUTHZ-002": "other-path-let-through", "AUTHZ-003": "rule-widened"},
+    caught_by={"AUTHZ-005": "header-believed", "AUTHZ-002": "other-path-let-through", "AUTHZ-003": "rule-widened"},
 )
 
 
@@ -246,6 +255,11 @@ seed(
         )
     ],
     caught_by={
+        "AUTHZ-004": "wrong-reason",
+        "AUTHZ-005": "wrong-reason",
+        "AUTHZ-009": "wrong-status",
+        "AUTHZ-010": "wrong-status",
+        "AUTHZ-015": undecided("known-caller-refused"),
         "AUTHZ-001": "wrong-status",
         "AUTHZ-002": "wrong-reason",
         "AUTHZ-003": "wrong-refusal",
@@ -266,7 +280,15 @@ seed(
             {"op": "remove", "path": f"{HTTP}/access_log/0/typed_config/log_format/json_format/caller"},
         )
     ],
-    caught_by={"AUTHZ-001": "wrong-reason", "AUTHZ-002": "wrong-reason", "AUTHZ-003": "wrong-refusal"},
+    caught_by={
+        "AUTHZ-004": "wrong-reason",
+        "AUTHZ-005": "wrong-reason",
+        "AUTHZ-011": "own-identity-not-proved",
+        "AUTHZ-015": "caller-or-operation-missing",
+        "AUTHZ-001": "wrong-reason",
+        "AUTHZ-002": "wrong-reason",
+        "AUTHZ-003": "wrong-refusal",
+    },
 )
 
 seed(

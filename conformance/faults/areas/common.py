@@ -50,8 +50,7 @@ seed(
     caught_by=dict.fromkeys(
         [
             *(f"MTLS-{number:03}" for number in (1, 2, 3, 4, 5, 6, 7, 8, 10)),
-            "AUTHZ-001",
-            "AUTHZ-002",
+            *(f"AUTHZ-{number:03}" for number in (1, 2, *range(4, 16))),
         ],
         undecided("known-caller-refused"),
     )
@@ -97,9 +96,10 @@ seed(
     "common-decisions-unmarked",
     defect="The access log does not say which policy decided about a call.",
     overlays=[patch("listener", "inbound", {"op": "remove", "path": f"{CALL_FIELDS}/policy"})],
-    caught_by=dict.fromkeys(["AUTHZ-002", "AUTHZ-003"], undecided("rules-not-in-force"))
+    caught_by=dict.fromkeys([f"AUTHZ-{number:03}" for number in (2, 3, 4, 5)], undecided("rules-not-in-force"))
     | dict.fromkeys(
         ["ROUTE-003", "RETRY-001", "RETRY-002", "BREAK-001", "BREAK-002", "BREAK-003"]
+        + [f"AUTHZ-{number:03}" for number in range(6, 16)]
         + [f"DISCOVERY-{number:03}" for number in (3, 4, 5, 6)],
         undecided("policy-not-in-force"),
     )

@@ -257,14 +257,14 @@ seed(
     "mtls-upstream-name-not-compared",
     defect="The caller's side takes any certificate of the mesh's authority for the provider's.",
     overlays=[patch("cluster", "peer-*", {"op": "remove", "path": f"{UPSTREAM}/match_typed_subject_alt_names"})],
-    caught_by={"MTLS-009": "call-entrusted"},
+    caught_by={"AUTHZ-011": "entrusted-too-early", "MTLS-009": "call-entrusted"},
 )
 
 seed(
     "mtls-upstream-untrusted-accepted",
     defect="The caller's side does not care who signed the provider's certificate.",
     overlays=[patch("secret", "trust", UNTRUSTED)],
-    caught_by={"MTLS-009": "call-entrusted"},
+    caught_by={"AUTHZ-011": "entrusted-too-early", "MTLS-009": "call-entrusted"},
 )
 
 seed(
@@ -309,7 +309,7 @@ seed(
     "mtls-newcomers-left-out",
     defect="Nobody is told the way to a service that joins the mesh.",
     modifier=NewcomersLeftOut(),
-    caught_by={"MTLS-009": undecided("imposter-not-addressed")},
+    caught_by={"AUTHZ-011": undecided("imposter-not-addressed"), "MTLS-009": undecided("imposter-not-addressed")},
 )
 
 

@@ -53,6 +53,21 @@ async def test_operations_of_the_contract_are_what_rules_let_through(server: One
     assert len(block.arrivals) == arrived == len(LET_THROUGH)
 
 
+async def test_an_operation_that_a_template_fits_is_not_opened_by_it(server: OneServer):
+    named = (Operation("GET", "/v1/births/{birthId}"), Operation("GET", "/v1/{kind}/latest"))
+    others = (Operation("GET", "/v1/births/statistics"), Operation("GET", "/v1/deaths/{id}"))
+    await births(server, access=(AccessRule(HEALTH, operations=named),), contract=(*named, *others))
+    expected = {
+        "/v1/births/7": 200,
+        "/v1/births/latest": 200,
+        "/v1/marriages/latest": 200,
+        "/v1/births/statistics": 403,
+        # It is left open which of the two operations this is, and only one of them is named.
+        "/v1/deaths/latest": 403,
+    }
+    assert {path: (await server.call(f"/births{path}")).status_code for path in expected} == expected
+
+
 async def test_a_rule_that_is_taken_away_acts_on_an_open_connection(server: OneServer):
     await births(server)
     async with await server.peer() as client:
