@@ -45,37 +45,52 @@ class Line:
         return f"# {self.shows}: {self.expect}\n{shlex.join(self.words)}"
 
 
+def curl_lines(mesh: ReferenceMesh, page: str) -> list[Line]:
+    """Lines through a security server, past it, to the policy admin service and to the live page."""
+    ways = [way for way in _ways(mesh) if way.operation.method == "GET" or way.body]
+    # Whoever wants to see it work gets first what is simplest to read.
+    ways.sort(key=lambda way: way.operation.method != "GET")
+    lines = [*_let_through(mesh, ways), *_past_security_server(mesh, ways[0])] if ways else []
+    return [*lines, *_policy_admin(mesh), *_live_page(page)]
+
+
 @dataclass(frozen=True)
 class _Way:
-    """A call that the policies let through."""
+    """A call that the policies let through, to a building block that runs."""
 
     caller: MemberPolicy
     service: ServicePolicy
     operation: Operation
 
+    @property
+    def path(self) -> str:
+        """As the caller's security server and the provider's see it."""
+        return f"/{self.service.service}{self.operation.path}"
 
-def curl_lines(mesh: ReferenceMesh, page: str) -> list[Line]:
-    """Lines through a security server, past it, to the policy admin service and to the live page."""
-    ways = [way for way in _ways(mesh) if way.operation.method == "GET" or _body(way)]
-    # Whoever only wants to see it work gets what is simplest to read.
-    ways.sort(key=lambda way: way.operation.method != "GET")
-    lines = list[Line]()
-    if ways:
-        lines += _through_security_server(mesh, ways)
-        lines += _with_certificates(mesh, ways[0])
-    return [*lines, *_policy_admin(mesh), *_live_page(page)]
+    @property
+    def body(self) -> tuple[str, ...]:
+        """The option with the body, if one is known."""
+        body = BODIES.get((self.service.service, self.operation))
+        return ("--json", json.dumps(body)) if body else ()
+
+    @property
+    def status(self) -> str:
+        """What the building block answers."""
+        return "201" if self.service.service == "birth-registry" and self.body else "200"
 
 
 def _ways(mesh: ReferenceMesh) -> Iterator[_Way]:
-    configuration = mesh.governance.configuration
-    for name, service in configuration.services.items():
-        if name not in mesh.applications.running:
+    policies, running = mesh.governance.configuration, mesh.applications.running.keys()
+    for service in policies.services.values():
+        # Those that ask for more than a certificate, or fail on purpose, are no beginning.
+        if service.service not in running or service.tokens or service.fault_injection:
             continue
-        for caller in configuration.members.values():
-            if name in caller.calls:
+        for caller in policies.members.values():
+            if service.service in caller.calls:
                 for operation in _allowed(service, caller):
-                    if "{" not in operation.path:
-                        yield _Way(caller, service, operation)
+                    way = _Way(caller, service, operation)
+                    if "{" not in operation.path and (way.status != "201" or running >= CHAIN):
+                        yield way
 
 
 def _allowed(service: ServicePolicy, caller: MemberPolicy) -> Iterator[Operation]:
@@ -84,71 +99,54 @@ def _allowed(service: ServicePolicy, caller: MemberPolicy) -> Iterator[Operation
             yield from rule.operations or service.contract
 
 
-def _through_security_server(mesh: ReferenceMesh, ways: list[_Way]) -> Iterator[Line]:
-    first = ways[0]
-    caller = first.caller
-    outbound = _address("http", mesh.members[caller.member].outbound)
-    yield _call(f"{caller.member} calls {first.service.service}", "200", f"{outbound}{_path(first)}", *_body(first))
-    for way in ways:
-        if way.operation.method == "POST" and (way.service.service != "birth-registry" or _has_chain(mesh)):
-            status = "201" if way.service.service == "birth-registry" else "200"
-            shows = f"{way.caller.member} calls {way.service.service}, which calls others"
-            at = _address("http", mesh.members[way.caller.member].outbound)
-            yield _call(shows if status == "201" else shows.partition(",")[0], status, f"{at}{_path(way)}", *_body(way))
+def _let_through(mesh: ReferenceMesh, ways: list[_Way]) -> Iterator[Line]:
+    """By the security server of a caller, and what it or its peer refuses."""
+    policies, first = mesh.governance.configuration, ways[0]
+    service, caller, provider = first.service, first.caller, policies.members[first.service.provider]
+    for way in (first, *(other for other in ways[1:] if other.body)):
+        others = ", which calls others" if way.status == "201" else ""
+        shows = f"{way.caller.member} calls {way.service.service}{others}"
+        yield _call(shows, way.status, f"{_outbound(mesh, way.caller)}{way.path}", *way.body)
+    at = _outbound(mesh, caller)
+    if service.code and provider.id and caller.id:
+        address = f"{at}/r1/{provider.id}/{service.code}{first.operation.path}"
+        header = ("--header", f"{policies.mesh.client_header}: {caller.id}")
+        yield _call(f"the way to {service.service} by its X-Road address", first.status, address, *header, *first.body)
+    allowed = {*_allowed(service, caller)}
+    for operation in service.contract:
+        if operation not in allowed:
+            path = operation.path.replace("{", "").replace("}", "")
+            shows = f"no rule lets {caller.member} do this at {service.service}"
+            yield _call(shows, "403", f"{at}/{service.service}{path}", "--request", operation.method)
             break
-    provider = mesh.governance.configuration.members[first.service.provider]
-    if first.service.code and provider.id and caller.id:
-        path = f"/r1/{provider.id}/{first.service.code}{first.operation.path}"
-        header = f"{mesh.governance.configuration.mesh.client_header}: {caller.id}"
-        yield _call("the same by its X-Road address", "200", f"{outbound}{path}", "-H", header, *_body(first))
-    closed = next((each for each in first.service.contract if each not in {*_allowed(first.service, caller)}), None)
-    if closed and list(_allowed(first.service, caller)):
-        path = f"/{first.service.service}{closed.path.replace('{', '').replace('}', '')}"
-        shows = f"no rule lets {caller.member} do this at {first.service.service}"
-        yield _call(shows, "403", f"{outbound}{path}", "-X", closed.method)
-    other = next((name for name in mesh.governance.configuration.services if name not in caller.calls), None)
-    if other:
-        yield _call(f"{caller.member} has no way to {other}", "404", f"{outbound}/{other}/")
+    for other in policies.services:
+        if other not in {*caller.calls, caller.member}:
+            yield _call(f"{caller.member} has no way to {other}", "404", f"{at}/{other}/")
+            break
 
 
-def _with_certificates(mesh: ReferenceMesh, way: _Way) -> Iterator[Line]:
-    inbound = _address("https", mesh.members[way.service.provider].inbound)
-    url, body = f"{inbound}{_path(way)}", _body(way)
-    trust = ("--cacert", str(mesh.certificates / AUTHORITY))
-    provider = way.service.provider
-    yield _call(
-        f"past the caller's security server, with its certificate, to that of {provider}",
-        "200",
-        url,
-        *trust,
-        *_shown(mesh, way.caller.member),
-        *body,
-    )
-    yield _call("without a certificate", "refused", url, *trust, *body)
-    stranger = ("--cert", str(mesh.certificate(STRANGER)))
-    yield _call(
-        "with a certificate of an authority that is not trusted",
-        "refused",
-        url,
-        *trust,
-        *stranger,
-        *body,
-    )
+def _past_security_server(mesh: ReferenceMesh, way: _Way) -> Iterator[Line]:
+    """Straight to the security server of a provider, with certificates of several and with none."""
+    call = (f"{_address('https', mesh.members[way.service.provider].inbound)}{way.path}", *_trust(mesh))
+    member = way.caller.member
+    shows = f"past its own security server to that of {way.service.provider}, with the certificate of {member}"
+    yield _call(shows, way.status, *call, *_as(mesh, f"{MEMBERS}/{member}"), *way.body)
+    # Whoever is refused needs no body, and curl stumbles if an answer overtakes it.
+    yield _call("without a certificate", "refused", *call)
+    yield _call("with a certificate of an authority that nobody trusts", "refused", *call, *_as(mesh, STRANGER))
     callers = {rule.caller for rule in way.service.access}
-    other = next((each for each in mesh.members.values() if each.identity not in callers), None)
-    if other:
-        shown = _shown(mesh, other.name)
-        yield _call(f"as {other.name}, for whom there is no rule", "403", url, *trust, *shown, *body)
+    for other in mesh.members.values():
+        if other.identity not in callers:
+            shows = f"with the certificate of {other.name}, for whom there is no rule"
+            yield _call(shows, "403", *call, *_as(mesh, f"{MEMBERS}/{other.name}"))
+            break
 
 
 def _policy_admin(mesh: ReferenceMesh) -> Iterator[Line]:
-    url = f"{mesh.governance.service.url}/v1/policies"
-    trust = ("--cacert", str(mesh.certificates / AUTHORITY))
-    member = next(iter(mesh.members))
-    operator = ("--cert", str(mesh.certificate(OPERATOR)))
-    yield _call("the operator reads all policies", "200", url, *trust, *operator)
-    yield _call("a member may not", "403", url, *trust, *_shown(mesh, member))
-    yield _call("without a certificate", "refused", url, *trust)
+    call = (f"{mesh.governance.service.url}/v1/policies", *_trust(mesh))
+    yield _call("the operator reads all policies", "200", *call, *_as(mesh, OPERATOR))
+    yield _call("a member may not", "403", *call, *_as(mesh, f"{MEMBERS}/{next(iter(mesh.members))}"))
+    yield _call("without a certificate", "refused", *call)
 
 
 def _live_page(page: str) -> Iterator[Line]:
@@ -160,21 +158,16 @@ def _call(shows: str, expect: str, url: str, *options: str) -> Line:
     return Line(shows, expect, ("curl", "--include", *options, url))
 
 
-def _path(way: _Way) -> str:
-    return f"/{way.service.service}{way.operation.path}"
+def _trust(mesh: ReferenceMesh) -> tuple[str, ...]:
+    return ("--cacert", str(mesh.certificates / AUTHORITY))
 
 
-def _body(way: _Way) -> tuple[str, ...]:
-    body = BODIES.get((way.service.service, way.operation))
-    return ("--json", json.dumps(body)) if body else ()
+def _as(mesh: ReferenceMesh, name: str) -> tuple[str, ...]:
+    return ("--cert", str(mesh.certificate(name)))
 
 
-def _has_chain(mesh: ReferenceMesh) -> bool:
-    return mesh.applications.running.keys() >= CHAIN
-
-
-def _shown(mesh: ReferenceMesh, member: str) -> tuple[str, ...]:
-    return ("--cert", str(mesh.certificate(f"{MEMBERS}/{member}")))
+def _outbound(mesh: ReferenceMesh, caller: MemberPolicy) -> str:
+    return _address("http", mesh.members[caller.member].outbound)
 
 
 def _address(scheme: str, endpoint: Endpoint | None) -> str:

@@ -145,7 +145,9 @@ async def _serve(wanted: Wanted, guard: Guard, ready: asyncio.Event, interrupted
         _say_ready(mesh, page.url)
         ready.set()
         await mesh.unless_dead(interrupted.wait())
-        click.echo("stopping")
+        # Ctrl-C has ended a pager or `tee` as well, and that must not change how this ends.
+        with suppress(BrokenPipeError):
+            click.echo("stopping")
 
 
 def _say_ready(mesh: ReferenceMesh, page: str) -> None:

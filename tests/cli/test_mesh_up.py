@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.server
 import json
+import os
 import signal
 import socket
 import stat
@@ -24,9 +25,19 @@ POLICIES = FIXTURES / "policies"
 
 def test_every_line_that_is_shown_does_what_it_says(reference: RunningMesh):
     shown = reference.shown()
-    assert len(shown) == 14
+    assert len(shown) == 16
     assert [(each.command, status(each.command)) for each in shown] == [(each.command, each.expect) for each in shown]
     assert {each.expect for each in shown} == {"200", "201", "403", "404", "refused"}
+
+
+def test_lines_are_shown_for_whatever_is_started(workplace: Workplace):
+    with mesh_up(workplace, "--services", "citizen-id") as running:
+        shown = running.shown()
+        assert {"citizen-id" in each.command for each in shown} == {True, False}
+        assert [(each.command, status(each.command)) for each in shown] == [
+            (each.command, each.expect) for each in shown
+        ]
+        assert running.end().code == 0
 
 
 def test_ready_is_said_before_anything_else_about_calling_it(reference: RunningMesh):
@@ -91,6 +102,26 @@ async def test_nothing_is_left_of_one_that_is_killed(workplace: Workplace):
         running.process.wait()
         await until(lambda: workplace.left() == [], what="everything of it is gone", timeout=60)
         await until(lambda: states(workplace) == [], what="it is not announced any more", timeout=60)
+
+
+def test_a_security_server_that_dies_ends_it_with_its_name(workplace: Workplace):
+    with mesh_up(workplace, "--services", "citizen-id") as running:
+        bootstrap = "death-registry/bootstrap.json"
+        (victim,) = [pid for pid, line in workplace.processes().items() if bootstrap in line and "envoy" in line]
+        os.kill(victim, signal.SIGKILL)
+        ended = workplace.finish(running.process)
+    assert ended.code == 3
+    assert "security server death-registry was ended by signal 9" in ended.err
+    assert states(workplace) == []
+    assert workplace.left() == []
+
+
+def test_one_whose_output_nobody_reads_any_more_ends_as_it_should(workplace: Workplace):
+    with mesh_up(workplace, "--services", "citizen-id") as running:
+        running.process.stdout.close()
+        running.process.send_signal(signal.SIGINT)
+        assert running.process.wait(timeout=60) == 0
+    assert workplace.left() == []
 
 
 def test_one_that_is_interrupted_while_it_starts_leaves_nothing(workplace: Workplace):
