@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from conformance.mesh import BYSTANDER, CALLER, Answer, Mesh, Onward, Span, chain, contains_any
@@ -70,9 +71,11 @@ class Tracing:
         """The spans of a trace that have come by now."""
         return self._mesh.collector.spans(context.trace_id)
 
-    async def allow_chain(self) -> None:
+    async def allow_chain(self) -> bool:
         """Let the witness call the bystander's service, and that one call another behind the caller's own security
         server: so that a call passes three building blocks, and each security server of the suite twice.
+
+        Waits until a call has passed it; False: none did in time.
         """
         configuration = self._mesh.governance.configuration
         subject, bystander = self._probe.subject.name, BYSTANDER
@@ -92,6 +95,12 @@ class Tracing:
         governance = self._mesh.governance
         version = await governance.commit(*wider, opened, last, note="a check makes a chain of three")
         await governance.settled(version)
+
+        async def passed() -> bool:
+            return (await self.call_chain({})).status == HTTPStatus.OK
+
+        limit = self._probe.timeouts.enforced
+        return bool(await self._probe.eventually(passed, what="a call passes three building blocks", timeout=limit))
 
     async def call_chain(self, headers: Mapping[str, str]) -> Exchange:
         """Call the witness, which calls the bystander's service, which calls the last one, before they answer.
