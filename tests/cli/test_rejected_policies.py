@@ -7,7 +7,7 @@ from contextlib import AsyncExitStack
 
 import httpx
 import pytest
-from mesh_parts import policy_of, private_states
+from running_mesh import policy_of, private_states
 from workplace import FIXTURES, Workplace
 
 from conformance.cli.running import claimed
