@@ -22,7 +22,7 @@ from conformance.model.timeouts import Timeouts
 from conformance.system.guard import Guard
 
 STRUCK = "death-registry"
-REASON = "connect_timeout"
+REASON = "ConnectTimeout: value must be greater than 0s"
 
 
 class NoTimeToConnect(Modifier):
