@@ -28,6 +28,9 @@ __all__ = [
     "Write",
 ]
 
+REASON_BEGINS, REASON_ENDS = 80, 200
+"""Characters that are shown of a long reason."""
+
 Document = Mapping[str, Any]
 """A policy as it was written, in JSON form. What a store hands out is shared: nobody changes it."""
 
@@ -116,6 +119,13 @@ class ProxyReport:
     since: str
     reason: str = ""
     control_plane: str = ""
+
+    @property
+    def reason_in_short(self) -> str:
+        """The reason without its middle, if it is long: Envoy writes the whole resource before what is wrong."""
+        if len(self.reason) <= REASON_BEGINS + REASON_ENDS:
+            return self.reason
+        return f"{self.reason[:REASON_BEGINS]} … {self.reason[-REASON_ENDS:]}"
 
 
 class Conflict(UsageError):  # noqa: N818 -- whose fault it is stands in the base's name
