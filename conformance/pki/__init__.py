@@ -2,12 +2,14 @@
 
 from conformance.pki.contexts import anonymous_client_context, system_roots_pem
 from conformance.pki.credential import Credential, PemFiles
+from conformance.pki.given_authority import GivenAuthority
 from conformance.pki.identity import identity_in, spiffe_id
 from conformance.pki.trust_domain import Clock, TrustDomain
 
 __all__ = [
     "Clock",
     "Credential",
+    "GivenAuthority",
     "PemFiles",
     "TrustDomain",
     "anonymous_client_context",

@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from ipaddress import ip_address
 
 from conformance.controlplane.rendering.view import Resource
 from conformance.model.policy import Endpoint
 
-__all__ = ["endpoints_of"]
+__all__ = ["endpoints_of", "is_ip_address"]
+
+
+def is_ip_address(host: str) -> bool:
+    """Whether a host is an address, and not a name that has to be looked up."""
+    try:
+        ip_address(host)
+    except ValueError:
+        return False
+    return True
 
 
 def endpoints_of(cluster: str, endpoints: Sequence[Endpoint]) -> Resource:

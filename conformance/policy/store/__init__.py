@@ -188,7 +188,11 @@ class Store(PolicyFeed, Protocol):
         ...
 
     async def report(self, reports: Sequence[ProxyReport]) -> None:
-        """Note what became of versions; later reports about the same version and proxy replace earlier ones.
+        """Note what became of versions.
+
+        Several control planes may report about the same proxies. `pending` is a claim that a version concerns a proxy:
+        it replaces nothing, and counts for nothing once the proxy has applied a newer version. An answer replaces a
+        claim and every answer that is not later (`since`); one of `applied` also answers the claims of older versions.
 
         Those of the newest 1,000 versions are kept, and the last one about each proxy.
         """
