@@ -14,10 +14,11 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import TypeVar
 
-from conformance.controlplane.outcomes import Outcome, OutcomeState
+from conformance.controlplane.outcomes import Outcome, Outcomes, OutcomeState
 from conformance.controlplane.server import ControlPlane
 from conformance.controlplane.snapshot import AppliedVersion
 from conformance.mesh.configuration import Configuration, Difference
@@ -59,6 +60,9 @@ class Controller:
         self._say = say
         self._tasks: list[asyncio.Task[None]] = []
         self._news = asyncio.Event()
+        self._outcomes = Outcomes()
+        self._reported = asyncio.Event()
+        self._reported.set()
         self._versions: dict[tuple[str, int], Sequence[int]] = {}
         """For each security server, and number of what was set for it, the versions of the store that it is from."""
 
@@ -89,6 +93,14 @@ class Controller:
         ended, _ = await asyncio.wait(self._tasks, return_when=asyncio.FIRST_COMPLETED)
         for task in ended:
             task.result()
+
+    async def reported(self, *, within_s: float) -> None:
+        """Wait until everything that security servers have said so far is reported, or for `within_s` seconds."""
+        if self._outcomes.unread:
+            self._reported.clear()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(within_s):
+                await self._reported.wait()
 
     async def has_taken(self, version: int, *, timeout: float) -> None:
         """Wait until a version of the store has been made into configuration and handed to the control plane.
@@ -140,6 +152,8 @@ class Controller:
                 self._versions[server, applied.number] = sorted({*unsaid, change.version})
                 claimed = unsaid if server in heard else self._versions[server, applied.number]
                 claims += [self._report(version, server, ProxyState.PENDING, since) for version in claimed]
+            # A security server may have become another member's, or nobody's.
+            self._control_plane.admission.judge_again()
             await self._note(claims)
             self.taken = change.version
             self._news.set()
@@ -166,9 +180,13 @@ class Controller:
 
     async def _listen(self) -> None:
         with self._control_plane.outcomes() as outcomes:
+            self._outcomes = outcomes
             async for outcome in outcomes:
+                self._reported.clear()
                 said = map(self._say, self._reports(outcome))
                 await self._note([report for report in said if report])
+                if not outcomes.unread:
+                    self._reported.set()
 
     def _reports(self, outcome: Outcome) -> Iterator[ProxyReport]:
         since = moment(outcome.at)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 
 from cryptography import x509
@@ -21,13 +22,15 @@ from conformance.mesh.member import Listening, Member
 from conformance.model.errors import UsageError
 from conformance.model.policies import MemberPolicy
 from conformance.model.policy import Endpoint
-from conformance.pki import GivenAuthority, identity_in
+from conformance.pki import GIVEN_LIFE, GivenAuthority, identity_in
 
-__all__ = ["Installation", "Plan"]
+__all__ = ["RENEW_AFTER", "Installation", "Plan"]
 
 log = logging.getLogger(__name__)
 
 INBOUND, OUTBOUND, BORDER = 15443, 15001, 15444
+RENEW_AFTER = GIVEN_LIFE / 3
+"""So two renewals may fail before a certificate ends."""
 EVERYWHERE, LOOPBACK = "0.0.0.0", "127.0.0.1"
 
 
@@ -112,4 +115,10 @@ class Installation(Configuration):
         member = self._enrolled.get(node_id)
         if member is None or not certificate:
             return False
-        return identity_in(x509.load_pem_x509_certificate(certificate)) == member.identity
+        return _identity(certificate) == member.identity
+
+
+@lru_cache(maxsize=10_000)
+def _identity(certificate: bytes) -> str | None:
+    """Streams are judged again after every change, so this is asked often."""
+    return identity_in(x509.load_pem_x509_certificate(certificate))
