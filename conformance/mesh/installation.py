@@ -24,11 +24,12 @@ from conformance.model.policies import MemberPolicy
 from conformance.model.policy import Endpoint
 from conformance.pki import GIVEN_LIFE, GivenAuthority, identity_in
 
-__all__ = ["RENEW_AFTER", "Installation", "Plan"]
+__all__ = ["BORDER", "INBOUND", "OUTBOUND", "RENEW_AFTER", "Installation", "Plan"]
 
 log = logging.getLogger(__name__)
 
 INBOUND, OUTBOUND, BORDER = 15443, 15001, 15444
+"""The ports on which security servers listen for peers, for applications, and for other trust domains."""
 RENEW_AFTER = GIVEN_LIFE / 3
 """So two renewals may fail before a certificate ends."""
 EVERYWHERE, LOOPBACK = "0.0.0.0", "127.0.0.1"

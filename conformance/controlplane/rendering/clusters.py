@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from conformance.controlplane.rendering.endpoints import endpoints_of, is_ip_address
+from conformance.controlplane.rendering.endpoints import BY_NAME, endpoints_of, is_ip_address
 from conformance.controlplane.rendering.tls import ADS, https, peer_tls
 from conformance.controlplane.rendering.view import OutboundService, Resource
 from conformance.model.policies import MeshPolicy
@@ -103,7 +103,7 @@ def peer_cluster(service: OutboundService, mesh: MeshPolicy) -> Resource:
     }
     if not found_by_address(service):
         del cluster["eds_cluster_config"]
-        cluster |= {"type": "STRICT_DNS", "load_assignment": endpoints_of(name, service.peers)}
+        cluster |= BY_NAME | {"load_assignment": endpoints_of(name, service.peers)}
     return cluster
 
 

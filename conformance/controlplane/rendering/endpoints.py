@@ -8,7 +8,10 @@ from ipaddress import ip_address
 from conformance.controlplane.rendering.view import Resource
 from conformance.model.policy import Endpoint
 
-__all__ = ["endpoints_of", "is_ip_address"]
+__all__ = ["BY_NAME", "endpoints_of", "is_ip_address"]
+
+BY_NAME: Resource = {"type": "STRICT_DNS", "dns_lookup_family": "ALL"}
+"""How hosts of a cluster are found that are known by name. By default a name with any IPv6 address has no other."""
 
 
 def is_ip_address(host: str) -> bool:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from conformance.controlplane.rendering.clusters import CONNECT_TIMEOUT_S, http_protocol, seconds
-from conformance.controlplane.rendering.endpoints import is_ip_address
+from conformance.controlplane.rendering.endpoints import BY_NAME, is_ip_address
 from conformance.controlplane.rendering.tls import helper_tls
 from conformance.controlplane.rendering.view import Resource, Surroundings
 from conformance.model.policy import Endpoint
@@ -43,9 +43,10 @@ def _cluster(name: str, where: Endpoint | Path, protocol: str) -> Resource:
         if isinstance(where, Path)
         else {"socket_address": {"address": where.host, "port_value": where.port}}
     )
+    fixed = isinstance(where, Path) or is_ip_address(where.host)
     return {
         "name": name,
-        "type": "STATIC" if isinstance(where, Path) or is_ip_address(where.host) else "STRICT_DNS",
+        **({"type": "STATIC"} if fixed else BY_NAME),
         "connect_timeout": seconds(CONNECT_TIMEOUT_S),
         "load_assignment": {
             "cluster_name": name,
