@@ -114,16 +114,17 @@ def _ads(api_type: ApiType) -> dict[str, Any]:
 
 
 def _xds_cluster(xds: Path | MutualTlsAddress) -> dict[str, Any]:
-    discovery = "STATIC"
+    discovery: dict[str, Any] = {"type": "STATIC"}
     if isinstance(xds, Path):
         addresses: list[dict[str, Any]] = [{"pipe": {"path": str(xds)}}]
     else:
         addresses = [{"socket_address": {"address": host, "port_value": port}} for host, port in xds.places]
         if not all(_is_ip_address(host) for host, _ in xds.places):
-            discovery = "STRICT_DNS"
+            # By default a name with any IPv6 address has no other, and control planes listen on IPv4.
+            discovery = {"type": "STRICT_DNS", "dns_lookup_family": "V4_PREFERRED"}
     cluster: dict[str, Any] = {
         "name": XDS_CLUSTER,
-        "type": discovery,
+        **discovery,
         "connect_timeout": "1s",
         "load_assignment": {
             "cluster_name": XDS_CLUSTER,
