@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 import os
 import re
@@ -85,8 +84,9 @@ async def test_a_call_passes_and_a_change_made_at_the_admin_service_is_enforced(
     second = installed.system.service("second")
     version = (await installed.client.put((Kind.SERVICE, "second"), second, note="nobody calls it")).version
     assert (await installed.state(version)).keys() == {"registry"}
-    async with contextlib.aclosing(await open_store(installed.system.store)) as store:
-        await store.report([ProxyReport(version, "caller", ProxyState.PENDING, now(), control_plane="gone")])
+    store = await open_store(installed.system.store)
+    await store.report([ProxyReport(version, "caller", ProxyState.PENDING, now(), control_plane="gone")])
+    await store.close()
     await until(
         lambda: _state_is(installed, version, "caller", ("applied", "one")),
         what="the claim is answered by the control plane that the caller is connected to",
