@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import grpc.aio
 
+from conformance.controlplane.metrics import Metrics
+
 if TYPE_CHECKING:
     from conformance.controlplane.stream import Stream
 
@@ -28,19 +30,18 @@ KEPT = 1000
 class Admission:
     """Judges streams, and remembers those that are open."""
 
-    def __init__(self, admits: Admits | None) -> None:
+    def __init__(self, admits: Admits | None, metrics: Metrics) -> None:
         self._admits = admits
+        self._metrics = metrics
         self._open: dict[Stream, tuple[str, bytes]] = {}
         self._told: set[str] = set()
-        self.refused = 0
-        """How many times somebody was not admitted."""
 
     async def admit(self, node_id: str, context: grpc.aio.ServicerContext[Any, Any]) -> bytes:
         """The certificate of a stream that is admitted to a node; any other stream is aborted."""
         shown = list(context.auth_context().get("x509_pem_cert", ()))
         certificate = shown[0] if shown else b""
         if not self._allows(node_id, certificate):
-            self.refused += 1
+            self._metrics.not_admitted()
             # A proxy that is refused tries again, several times a second.
             if node_id not in self._told and len(self._told) < KEPT:
                 self._told.add(node_id)

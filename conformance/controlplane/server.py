@@ -93,11 +93,11 @@ class ControlPlane:
 
         """
         self._behaviour = behaviour or Behaviour()
-        self.admission = Admission(admits)
         self._epoch = new_epoch()
         self._nodes: dict[str, Node] = {}
         self._followers: list[Outcomes] = []
         self._metrics = Metrics()
+        self.admission = Admission(admits, self._metrics)
         self._server: grpc.aio.Server | None = None
 
     # -- life ----------------------------------------------------------------------------------------------------------

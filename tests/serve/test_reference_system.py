@@ -94,7 +94,9 @@ async def test_a_call_passes_and_a_change_made_at_the_admin_service_is_enforced(
     )
     lines = [json.loads(line) for line in installed.authentication.process.tail(200).splitlines() if line[:1] == "{"]
     assert {line["service"] for line in lines} == {"echo"}
-    assert "meshmark_control_plane_security_servers" in await installed.one.metrics()
+    metrics = await installed.one.metrics()
+    assert "meshmark_controlplane_members 2.0" in metrics
+    assert f"meshmark_controlplane_policies_version {version:.1f}" in metrics
     assert "meshmark_authn_decisions_total" in await installed.authentication.metrics()
 
 
@@ -180,7 +182,7 @@ async def test_a_security_server_gets_the_configuration_of_its_own_identity_only
         assert await each.admin.stats(r"^cluster_manager\.cds\.update_success$") == {
             "cluster_manager.cds.update_success": 0
         }
-    refused = re.search(r"(?m)^meshmark_control_plane_refused_streams_total (\S+)$", await installed.two.metrics())
+    refused = re.search(r"(?m)^meshmark_controlplane_refused_streams_total (\S+)$", await installed.two.metrics())
     assert refused is not None
     assert float(refused[1]) >= 2
     assert (await installed.system.call()).status_code == 200

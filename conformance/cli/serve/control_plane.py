@@ -9,6 +9,7 @@ from ipaddress import ip_address
 from pathlib import Path
 
 import click
+from prometheus_client import CollectorRegistry, Gauge, generate_latest
 
 from conformance.cli.serve.life import GRACE_S, observed, run, say, until_told
 from conformance.cli.serve.options import (
@@ -22,7 +23,6 @@ from conformance.cli.serve.options import (
     tls_files,
     tls_options,
 )
-from conformance.controlplane.metrics import exposed
 from conformance.controlplane.server import ControlPlane
 from conformance.mesh.controller import Controller
 from conformance.mesh.installation import RENEW_AFTER, Installation, Plan
@@ -104,7 +104,7 @@ async def _serve(
         url = await exits.enter_async_context(
             observed(
                 observe,
-                lambda: exposed(control_plane, version=controller.taken, expected=installation.names),
+                lambda: control_plane.metrics() + _standing(controller, installation),
                 lambda: control_plane.running,
             )
         )
@@ -113,6 +113,18 @@ async def _serve(
         exits.push_async_callback(control_plane.stop)
         say(f"control-plane serves on {Address(listen.host, port or 0)}, metrics on {url}/metrics")
         await until_told(controller.until_broken(), _renew(installation, controller))
+
+
+def _standing(controller: Controller, installation: Installation) -> bytes:
+    """What a control plane itself does not know, in Prometheus' text format."""
+    registry = CollectorRegistry()
+    version = Gauge(
+        "meshmark_controlplane_policies_version", "Version of the store that is configuration.", registry=registry
+    )
+    version.set(controller.taken)
+    members = Gauge("meshmark_controlplane_members", "Members with a configuration.", registry=registry)
+    members.set(len(installation.names))
+    return generate_latest(registry)
 
 
 async def _renew(installation: Installation, controller: Controller) -> None:
