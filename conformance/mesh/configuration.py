@@ -55,7 +55,8 @@ class Layout:
         access_logs: for each security server the file that it writes its access log to.
         decisions: unix socket of the authentication service, which keeps the limits as well.
         spans: where spans are sent, by OTLP over HTTP.
-        addresses: for a security server that does not listen on loopback, the address that it listens on.
+        addresses: for a security server that does not listen for peers on loopback, the address that it listens on.
+        for_applications: likewise for its own applications.
         ports: for a security server whose port is known before it runs, the port where it receives its peers.
         imposters: for a service the address of somebody else who claims to be the security server before it.
 
@@ -63,8 +64,9 @@ class Layout:
 
     access_logs: dict[str, Path]
     decisions: Path | None = None
-    spans: Endpoint | None = None
-    addresses: Mapping[str, str] = field(default_factory=dict)
+    spans: Endpoint | Path | None = None
+    addresses: dict[str, str] = field(default_factory=dict)
+    for_applications: dict[str, str] = field(default_factory=dict)
     ports: dict[str, int] = field(default_factory=dict)
     imposters: dict[str, Endpoint] = field(default_factory=dict)
 
@@ -232,7 +234,7 @@ class Configuration:
             members=tuple(each.identity for each in self.members.values()),
             access_log=self._layout.access_logs[server.name],
             inbound_address=replace(at, port=self._layout.ports.get(server.name, 0)),
-            outbound_address=at,
+            outbound_address=ListenAddress(self._layout.for_applications.get(server.name, LOOPBACK)),
             border_address=at if policy and policy.gateway else None,
             public_roots=self._public_roots(server.name),
             revoked=self._trust_domain.revocations,
