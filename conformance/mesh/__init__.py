@@ -3,7 +3,17 @@
 from conformance.mesh.applications import IMAGE_PLACEHOLDERS, PLACEHOLDERS, Applications
 from conformance.mesh.collector import TRACES_PATH, SpanCollector
 from conformance.mesh.imposter import Imposter
-from conformance.mesh.mesh import BYSTANDER, CALLER, FOREIGNER, RESERVED_NAMES, WITNESS, Member, Mesh, Propagation
+from conformance.mesh.mesh import (
+    BYSTANDER,
+    CALLER,
+    FOR_FOREIGNERS,
+    FOREIGNER,
+    RESERVED_NAMES,
+    WITNESS,
+    Member,
+    Mesh,
+    Propagation,
+)
 from conformance.mesh.modifiers import Modifier, Overlays, Resources
 from conformance.mesh.onward import Onward
 from conformance.mesh.registration import member_id, registrable
@@ -17,6 +27,7 @@ __all__ = [
     "CALLER",
     "ELSEWHERE",
     "FOREIGNER",
+    "FOR_FOREIGNERS",
     "GATEWAY",
     "IMAGE_PLACEHOLDERS",
     "NONCE_HEADER",
@@ -42,8 +53,8 @@ __all__ = [
     "Sites",
     "Span",
     "SpanCollector",
-    "Witness",
     "Wiring",
+    "Witness",
     "WitnessEndpoint",
     "application_host",
     "chain",

@@ -10,7 +10,7 @@ from contextlib import suppress
 
 from conformance.model.policy import Endpoint
 from conformance.pki import Credential
-from conformance.system.location import Location
+from conformance.system.location import HERE, Location
 
 __all__ = ["Imposter"]
 
@@ -25,7 +25,7 @@ class Imposter:
         self.bytes_entrusted = 0
         self._server: asyncio.Server | None = None
 
-    async def start(self, credential: Credential, trust: bytes, at: Location = Location()) -> Endpoint:
+    async def start(self, credential: Credential, trust: bytes, at: Location = HERE) -> Endpoint:
         """Listen with this credential. Callers' certificates are judged by `trust`, as an honest server
         would.
         """

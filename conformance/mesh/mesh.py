@@ -43,7 +43,17 @@ from conformance.system.folders import PrivateFolder
 from conformance.system.guard import Guard
 from conformance.system.location import LOOPBACK
 
-__all__ = ["BYSTANDER", "CALLER", "FOREIGNER", "RESERVED_NAMES", "WITNESS", "Member", "Mesh", "Propagation"]
+__all__ = [
+    "BYSTANDER",
+    "CALLER",
+    "FOREIGNER",
+    "FOR_FOREIGNERS",
+    "RESERVED_NAMES",
+    "WITNESS",
+    "Member",
+    "Mesh",
+    "Propagation",
+]
 
 T = TypeVar("T")
 
@@ -53,7 +63,9 @@ BYSTANDER = "bystander"
 """A security server, and its service, which no change of a check concerns."""
 WITNESS = "witness"
 """The service of the suite's own behind the subject's security server."""
-RESERVED_NAMES = frozenset({CALLER, BYSTANDER, WITNESS, GATEWAY})
+FOR_FOREIGNERS = "for-foreigners"
+"""The service behind the subject's security server that callers of another trust domain may call; the witness, too."""
+RESERVED_NAMES = frozenset({CALLER, BYSTANDER, WITNESS, FOR_FOREIGNERS, GATEWAY})
 PARTNER = "partner.example"
 """The other trust domain, whose callers come in by the gateway."""
 FOREIGNER = "security-server/registry"
@@ -195,7 +207,9 @@ class Mesh:
         """Every member, and the services behind its security server."""
         named = {self.subject: (self.subject, WITNESS), BYSTANDER: (BYSTANDER,), CALLER: ()}
         named |= {name: (name,) for name in self.applications.calls() if name != self.subject}
-        return named | ({GATEWAY: ()} if self.partner else {})
+        if self.partner:
+            named |= {self.subject: (self.subject, WITNESS, FOR_FOREIGNERS), GATEWAY: ()}
+        return named
 
     async def _introduce(self) -> Mapping[PolicyKey, Document | None]:
         """Name every member and say who may call what: the caller everybody, a building block only what it declares."""
@@ -212,16 +226,17 @@ class Mesh:
             MeshPolicy(topology=self.sites.topology, federation=federation, tracing_percent=0.0)
         ]
         for name in provided:
-            called = {CALLER: everything, GATEWAY: (WITNESS,)}.get(name) or tuple(calls.get(name, ()))
+            called = {CALLER: everything, GATEWAY: (FOR_FOREIGNERS,)}.get(name) or tuple(calls.get(name, ()))
             identified = MemberPolicy(name, self.identity(name), id=member_id(name), calls=called)
             policies.append(replace(identified, gateway=name == GATEWAY))
             self.members[name] = self._member(name)
-        own = {WITNESS: self.witness_endpoint.endpoint, BYSTANDER: bystander}
+        witness = self.witness_endpoint.endpoint
+        own = {WITNESS: witness, FOR_FOREIGNERS: witness, BYSTANDER: bystander}
         for provider, services in provided.items():
             for service in services:
                 callers = [CALLER, *(name for name, called in calls.items() if service in called)]
                 identities = [self.identity(caller) for caller in callers]
-                identities += foreigners if service == WITNESS else ()
+                identities += foreigners if service == FOR_FOREIGNERS else ()
                 policies.append(
                     ServicePolicy(
                         service=service,
@@ -251,11 +266,13 @@ class Mesh:
         spec = self._spec(member)
         member.server = await self.runtime.start(spec, self.timeouts.security_server_ready)
         limit = self.timeouts.security_server_ready
-        inbound = await member.server.listener_address("inbound", limit)
-        outbound = await member.server.listener_address("outbound", limit)
-        member.inbound, member.outbound = Endpoint(*inbound), Endpoint(*outbound)
+        here, for_applications = self.sites.server(member.site).address, self.sites.for_applications(member.site)
+        _, inbound = await member.server.listener_address("inbound", limit)
+        _, outbound = await member.server.listener_address("outbound", limit)
+        member.inbound, member.outbound = Endpoint(here, inbound), Endpoint(for_applications, outbound)
         if member.name == GATEWAY:
-            member.border = Endpoint(*await member.server.listener_address("border", limit))
+            _, border = await member.server.listener_address("border", limit)
+            member.border = Endpoint(here, border)
 
     @asynccontextmanager
     async def newcomer(self, policy: ServicePolicy, *, port: int) -> AsyncIterator[Member]:

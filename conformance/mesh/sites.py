@@ -22,7 +22,6 @@ from conformance.subjects.building_block import Place
 from conformance.system.guard import Guard
 from conformance.system.location import Location
 from conformance.system.networks import Host, Network
-from conformance.system.wire import Wire
 
 __all__ = ["ELSEWHERE", "GATEWAY", "HostSites", "SharedLoopback", "Sites", "Wiring", "application_host", "place_of"]
 
@@ -102,7 +101,7 @@ class SharedLoopback:
     async def remove(self) -> None:
         """Nothing."""
 
-    def server(self, member: str) -> Location:  # noqa: ARG002 -- all are in one place
+    def server(self, member: str) -> Location:
         """Loopback."""
         return Location()
 
@@ -131,9 +130,7 @@ class HostSites:
         wiring = self._wiring(members)
         for rewire in self._rewire:
             wiring = rewire(wiring)
-        self.network = await Network.create(
-            wiring.hosts, guard=guard, cables=wiring.cables, unplugged=wiring.unplugged
-        )
+        self.network = await Network.create(wiring.hosts, guard=guard, cables=wiring.cables, unplugged=wiring.unplugged)
 
     async def remove(self) -> None:
         """Remove the hosts."""

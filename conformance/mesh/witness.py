@@ -20,7 +20,7 @@ import h11
 
 from conformance.mesh.onward import NONCE_HEADER, Onward, call_onward
 from conformance.model.policy import Endpoint
-from conformance.system.location import Location
+from conformance.system.location import HERE, Location
 
 __all__ = ["NONCE_HEADER", "Answer", "Arrival", "Witness", "WitnessEndpoint", "refusing_address"]
 
@@ -95,7 +95,7 @@ class Witness:
         self._connections: set[asyncio.Task[None]] = set()
         self._connection_count = 0
 
-    async def open_endpoint(self, name: str, at: Location = Location()) -> WitnessEndpoint:
+    async def open_endpoint(self, name: str, at: Location = HERE) -> WitnessEndpoint:
         """Listen at one more address, until `close_endpoint` or the end."""
         placeholder: list[WitnessEndpoint] = []
 
@@ -256,7 +256,7 @@ def _reset(writer: asyncio.StreamWriter) -> None:
 
 
 @contextmanager
-def refusing_address(at: Location = Location()) -> Iterator[Endpoint]:
+def refusing_address(at: Location = HERE) -> Iterator[Endpoint]:
     """An address that refuses every connection: it is taken, so nobody else can listen there, but nobody listens."""
     with at.tcp_socket() as taken:
         taken.bind((at.address, 0))

@@ -56,9 +56,9 @@ class Application(_Part):
     url: Annotated[str, Field(pattern=r"^https?://[^/?#\s]+(/[^?#\s]*)?$")] | None = None
     """It runs already: origin and optional base path, such as http://127.0.0.1:8080/api."""
     command: Annotated[list[Text], Field(min_length=1)] | None = None
-    """It is started from this argument list. `{port}` is the port to listen on, and `{host}` the address: 127.0.0.1
-    unless it has a host of its own. Also known: `{python}`, `{bundled}`, `{run_file_folder}`, `{work_folder}`, and `{mesh}`, the address under which it calls others through
-    the mesh."""
+    """It is started from this argument list. `{port}` is the port to listen on, and `{host}` the address, which is
+    127.0.0.1 unless it has a host of its own. Also known: `{python}`, `{bundled}`, `{run_file_folder}`,
+    `{work_folder}`, and `{mesh}`, the address under which it calls others through the mesh."""
     image: Text | None = None
     """It is started from this local container image."""
     container_port: Annotated[int, Field(ge=1, le=65535)] = 8080

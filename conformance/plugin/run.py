@@ -108,6 +108,7 @@ class Run:
             "envoy_version": mesh.runtime.version,
             "envoy_digest": mesh.runtime.digest,
             "runtime": mesh.runtime.kind,
+            "hosts": "separate" if loaded.run_file.separate_hosts else "shared",
             "runtime_reason": choice.reason,
         }
         self._execution = Execution(mesh, subject_facts(loaded), reproduce=_reproduce(loaded))

@@ -15,7 +15,7 @@ import httpx
 from conformance.mesh import NONCE_HEADER
 from conformance.model.policy import Endpoint
 from conformance.system.calling import transport_from
-from conformance.system.location import Location
+from conformance.system.location import HERE, Location
 
 __all__ = ["Exchange", "KeptConnection", "new_nonce"]
 
@@ -103,7 +103,7 @@ class KeptConnection:
         timeout: float,
         tls: ssl.SSLContext | None = None,
         http2: bool = False,
-        come_from: Location = Location(),
+        come_from: Location = HERE,
     ) -> None:
         scheme = "https" if tls else "http"
         self._timeout = timeout

@@ -24,7 +24,7 @@ from conformance.model.errors import DeadlineExceeded
 from conformance.model.policy import Endpoint
 from conformance.probe.access_log import AccessLog, LogLine
 from conformance.system.deadlines import until
-from conformance.system.location import Location
+from conformance.system.location import HERE, Location
 
 __all__ = ["Introduction", "introduce", "introduce_in_plaintext"]
 
@@ -83,7 +83,7 @@ async def introduce(
     log: AccessLog,
     handshakes: Callable[[], Awaitable[int]],
     timeout: float,
-    come_from: Location = Location(),
+    come_from: Location = HERE,
 ) -> Introduction:
     """Shake hands, wait to be accepted or refused, and if accepted send one GET.
 
@@ -122,7 +122,7 @@ async def introduce(
 
 
 async def introduce_in_plaintext(
-    address: Endpoint, *, target: str, nonce: str, log: AccessLog, timeout: float, come_from: Location = Location()
+    address: Endpoint, *, target: str, nonce: str, log: AccessLog, timeout: float, come_from: Location = HERE
 ) -> Introduction:
     """Send an HTTP request without TLS, as somebody who has no idea, or hopes for a careless server."""
     connected = await come_from.connect(address.host, address.port, timeout=timeout)

@@ -43,6 +43,7 @@ from conformance.probe.contract_work import Exercised, exercise, merged_headers
 from conformance.probe.credentials import STRANGER_PATH, CredentialKind, make_credential
 from conformance.probe.crowd import Crowd
 from conformance.probe.exchange import Exchange, KeptConnection, new_nonce
+from conformance.probe.hosts import Hosts
 from conformance.probe.introduction import Introduction, introduce, introduce_in_plaintext
 from conformance.probe.joining import Joining
 from conformance.probe.judgement import Recorder
@@ -109,6 +110,7 @@ class Probe:
         self.crowd = Crowd(mesh)
         self.registry = Registry(mesh)
         self.tracing = Tracing(self, mesh)
+        self.hosts = Hosts(mesh, self._log)
 
     # ------------------------------------------------------------------ calls through the mesh
 
@@ -415,6 +417,14 @@ class Probe:
         def written() -> LogLine | None:
             lines = self.lines(exchange, server)
             return lines[-1] if lines else None
+
+        return await self.eventually(written, what="the call is in the access log", timeout=self.timeouts.observed)
+
+    async def line_of(self, nonce: str) -> LogLine | None:
+        """The access-log line at the subject's security server of a call that came in from abroad."""
+
+        def written() -> LogLine | None:
+            return next(iter(self._log(self.subject.name).lines(kind="inbound", nonce=nonce)), None)
 
         return await self.eventually(written, what="the call is in the access log", timeout=self.timeouts.observed)
 

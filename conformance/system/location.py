@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from conformance.system.namespaces import NetworkNamespace, connect_from, tcp_socket
 
-__all__ = ["LOOPBACK", "Location"]
+__all__ = ["HERE", "LOOPBACK", "Location"]
 
 LOOPBACK = "127.0.0.1"
 
@@ -51,3 +51,7 @@ class Location:
         connected = await connect_from(self.namespace, host, port, timeout=timeout)
         connected.settimeout(timeout)
         return connected
+
+
+HERE = Location()
+"""Where the runner is."""

@@ -15,7 +15,7 @@ import sys
 from pathlib import Path
 
 from conformance.model.errors import MeshmarkError, UsageError
-from conformance.policy.service.admin import PolicyAdminService
+from conformance.policy.service.admin import HOST, PolicyAdminService
 from conformance.policy.service.callers import Role
 from conformance.policy.service.observing import LOGGER
 from conformance.policy.store.opening import open_store
@@ -49,6 +49,7 @@ async def _serve(arguments: argparse.Namespace) -> None:
             store,
             roles=_roles(arguments.role),
             tls=tls,
+            host=arguments.host,
             port=arguments.port,
             longest_wait_s=arguments.longest_wait,
         )
@@ -99,7 +100,8 @@ def _tls(arguments: argparse.Namespace) -> ssl.SSLContext | None:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m conformance.policy.service", description=__doc__)
     parser.add_argument("--store", required=True, help="a file (PATH or sqlite:PATH), or postgresql://...")
-    parser.add_argument("--port", type=int, required=True, help="TCP port on 127.0.0.1; 0 takes a free one")
+    parser.add_argument("--host", default=HOST, help="IP address to listen on (default: %(default)s)")
+    parser.add_argument("--port", type=int, required=True, help="TCP port; 0 takes a free one")
     parser.add_argument(
         "--role",
         action="append",

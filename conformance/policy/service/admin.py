@@ -48,6 +48,7 @@ class PolicyAdminService:
         *,
         roles: Mapping[str, Collection[Role]],
         tls: ssl.SSLContext | None,
+        host: str = HOST,
         port: int = 0,
         longest_wait_s: float = 10.0,
     ) -> None:
@@ -57,6 +58,7 @@ class PolicyAdminService:
             store: where the policies are; its owner closes it, after `stop`.
             roles: who may do what, by SPIFFE id or by the path of one (see `Roles`).
             tls: the server's side of mutual TLS; None: a security server in front hands the caller's identity over.
+            host: the address to listen on.
             port: where to listen; 0 takes a free one.
             longest_wait_s: long polls last no longer, so that a proxy's timeout does not cut them off.
 
@@ -73,6 +75,7 @@ class PolicyAdminService:
             tls.minimum_version = ssl.TLSVersion.TLSv1_3
         self._roles = Roles(roles)
         self._tls = tls
+        self._host = host
         self._port = port
         self._stopping = asyncio.Event()
         observing = Observing()
@@ -102,7 +105,7 @@ class PolicyAdminService:
     @property
     def url(self) -> str:
         """Its address, once it has started."""
-        return f"{'https' if self._tls else 'http'}://{HOST}:{self._port}"
+        return f"{'https' if self._tls else 'http'}://{self._host}:{self._port}"
 
     async def start(self) -> None:
         """Listen and serve.
@@ -132,12 +135,12 @@ class PolicyAdminService:
         listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            listener.bind((HOST, self._port))
+            listener.bind((self._host, self._port))
             listener.listen()
         except (OSError, OverflowError) as error:
             listener.close()
             raise EnvironmentFault(
-                f"the policy admin service cannot listen on {HOST}:{self._port}: {error}",
+                f"the policy admin service cannot listen on {self._host}:{self._port}: {error}",
                 next_step="name a port that is free, or 0",
             ) from error
         return listener
