@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from conformance.cli.tables import markdown_table
 from conformance.model.errors import ExitCode
+
+if TYPE_CHECKING:
+    from conformance.plugin.kill_matrix import Row
 
 __all__ = ["command"]
 
@@ -46,16 +50,7 @@ def command(
     rows = []
     for row in run_rows(chosen, workers=workers):
         rows.append(row)
-        mark = "-" if row.skipped else "✔" if row.caught else "✘"
-        click.echo(f"{mark} {len(rows):>3} of {len(chosen)}  {row.fault}")
-        if row.skipped:
-            click.echo(f"      skipped: {row.skipped}")
-        elif not row.caught:
-            for name, side in (("expected", row.expected), ("observed", row.observed)):
-                for each in side:
-                    click.echo(f"      {name}: {each.check} {each.verdict.value} {each.reason} {each.seen[:300]}")
-            if row.trouble:
-                click.echo(f"      trouble: {row.trouble}")
+        _show(row, f"{len(rows):>3} of {len(chosen)}")
     whole = not areas and not faults
     unreached = unreached_reasons(complete_catalogue(), rows) if whole else []
     for reason in unreached:
@@ -85,6 +80,19 @@ def command(
             "utf-8",
         )
     return ExitCode.NOT_CONFORMANT if missed or unreached else ExitCode.CONFORMANT
+
+
+def _show(row: Row, place: str) -> None:
+    mark = "-" if row.skipped else "✔" if row.caught else "✘"
+    click.echo(f"{mark} {place}  {row.fault}")
+    if row.skipped:
+        click.echo(f"      skipped: {row.skipped}")
+    elif not row.caught:
+        for name, side in (("expected", row.expected), ("observed", row.observed)):
+            for each in side:
+                click.echo(f"      {name}: {each.check} {each.verdict.value} {each.reason} {each.seen[:300]}")
+        if row.trouble:
+            click.echo(f"      trouble: {row.trouble}")
 
 
 def _names(observed: list[dict[str, str]]) -> str:

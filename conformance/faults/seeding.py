@@ -103,8 +103,8 @@ def seed(
 ) -> Fault:
     """Declare a fault. A plain string in `caught_by` is the reason of a fail.
 
-    Exactly one of the four before the last says how the defect is made: a modifier, overlays, arguments added to the command line
-    of the reference building block, or a patch of its contract.
+    Exactly one of the four before the last says how the defect is made: a modifier, overlays, arguments added to the
+    command line of the reference building block, or a patch of its contract.
 
     Raises:
         SuiteFault: the id is malformed or taken, or nothing is changed or caught.

@@ -49,15 +49,15 @@ class Purpose(StrEnum):
 class ForeignKind(StrEnum):
     """Who knocks at a security server from another trust domain, or pretends to."""
 
-    NAMED = "named"
+    NAMED = "foreign-named"
     """The one identity of the other trust domain that was agreed upon."""
-    UNNAMED = "unnamed"
+    UNNAMED = "foreign-unnamed"
     """Another identity of the same trust domain."""
-    MEMBER = "member"
+    MEMBER = "foreign-member"
     """A member of the mesh itself, by the mesh's authority."""
-    VOUCHED_BY_MESH = "vouched-by-mesh"
+    VOUCHED_BY_MESH = "foreign-vouched-by-mesh"
     """The agreed identity, in a certificate of the mesh's authority."""
-    UNKNOWN_AUTHORITY = "unknown-authority"
+    UNKNOWN_AUTHORITY = "foreign-unknown-authority"
     """The agreed identity, in a certificate of an authority of the same name that nobody knows."""
 
 

@@ -67,8 +67,11 @@ seed(
     "topology-witness-unreachable",
     defect="On hosts of their own, too, the security server looks for the witness where nobody listens.",
     modifier=WitnessUnreachable(),
-    caught_by=FAULTS["common-witness-unreachable"].caught_by
-    | {"TOPOLOGY-001": undecided("call-not-seen"), "TOPOLOGY-002": undecided("plain-call-failed")},
+    caught_by={
+        **FAULTS["common-witness-unreachable"].caught_by,
+        "TOPOLOGY-001": undecided("call-not-seen"),
+        "TOPOLOGY-002": undecided("plain-call-failed"),
+    },
     on=INTER_PROXY,
 )
 
@@ -123,7 +126,7 @@ seed(
 
 
 def hand_on_administration(server: str, resources: Resources) -> None:
-    """Forward a port on all interfaces to the socket of the administration interface."""
+    """Forward a port beside the door for peers to the socket of the administration interface."""
     if server != REFERENCE:
         return
     inbound = resources[ResourceType.LISTENER]["inbound"]
@@ -147,14 +150,14 @@ def hand_on_administration(server: str, resources: Resources) -> None:
     }
     resources[ResourceType.LISTENER]["administration"] = {
         "name": "administration",
-        "address": {"socket_address": {"address": "0.0.0.0", "port_value": 9901}},
+        "address": inbound["address"],
         "filter_chains": [{"filters": [forward]}],
     }
 
 
 seed(
     "observe-administration-handed-on",
-    defect="A port on all interfaces leads to the administration interface, for somebody who collects statistics.",
+    defect="A port beside that for peers leads to the administration interface, for somebody who collects statistics.",
     modifier=Edited(hand_on_administration),
     caught_by={"OBSERVE-005": "administration-reachable"},
     on=INTER_PROXY,
@@ -276,7 +279,7 @@ seed(
     on=EXTERNAL_GATEWAY,
 )
 
-CONFUSED = {
+CONFUSED: dict[str, str] = {
     ForeignKind.UNNAMED: ForeignKind.UNKNOWN_AUTHORITY,
     ForeignKind.UNKNOWN_AUTHORITY: ForeignKind.UNNAMED,
 }
@@ -298,7 +301,7 @@ class ForeignersConfused(Modifier):
         if kind == ForeignKind.NAMED:
             self._named += 1
             return kind if self._named == 1 else ForeignKind.VOUCHED_BY_MESH
-        return CONFUSED[ForeignKind(kind)] if kind in CONFUSED else kind
+        return CONFUSED.get(kind, kind)
 
 
 seed(
