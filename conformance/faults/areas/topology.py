@@ -308,7 +308,7 @@ seed(
     "topology-foreigners-confused",
     defect="Callers from abroad show other bad certificates than they should, so every refusal has a wrong reason.",
     modifier=ForeignersConfused(),
-    caught_by=dict.fromkeys(["TOPOLOGY-004", "TOPOLOGY-005"], "wrong-reason") | {"MTLS-002": "wrong-reason"},
+    caught_by=dict.fromkeys(["TOPOLOGY-004", "TOPOLOGY-005"], "wrong-reason"),
     on=EXTERNAL_GATEWAY,
 )
 
