@@ -222,9 +222,7 @@ class Mesh:
         federation = (self._federated(self.partner),) if self.partner else ()
         foreigners = tuple(identity for domain in federation for identity in domain.identities)
         # Only calls that ask for it are traced; the others cost nothing.
-        policies: list[Policy] = [
-            MeshPolicy(topology=self.sites.topology, federation=federation, tracing_percent=0.0)
-        ]
+        policies: list[Policy] = [MeshPolicy(topology=self.sites.topology, federation=federation, tracing_percent=0.0)]
         for name in provided:
             called = {CALLER: everything, GATEWAY: (FOR_FOREIGNERS,)}.get(name) or tuple(calls.get(name, ()))
             identified = MemberPolicy(name, self.identity(name), id=member_id(name), calls=called)
@@ -270,7 +268,7 @@ class Mesh:
         _, inbound = await member.server.listener_address("inbound", limit)
         _, outbound = await member.server.listener_address("outbound", limit)
         member.inbound, member.outbound = Endpoint(here, inbound), Endpoint(for_applications, outbound)
-        if member.name == GATEWAY:
+        if self.partner and member.name == GATEWAY:
             _, border = await member.server.listener_address("border", limit)
             member.border = Endpoint(here, border)
 

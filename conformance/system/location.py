@@ -5,6 +5,7 @@ Invariant: who calls or listens at a location needs no more than this; nobody as
 
 from __future__ import annotations
 
+import asyncio
 import socket
 from dataclasses import dataclass
 
@@ -39,6 +40,18 @@ class Location:
         made = socket.create_server((self.address, port))
         made.setblocking(False)
         return made
+
+    async def open_connection(
+        self, host: str, port: int, *, timeout: float
+    ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        """A TCP connection from here, as streams.
+
+        Raises:
+            OSError: refused, unreachable, or too late.
+            EnvironmentFault: the host is gone.
+
+        """
+        return await asyncio.open_connection(sock=await connect_from(self.namespace, host, port, timeout=timeout))
 
     async def connect(self, host: str, port: int, *, timeout: float) -> socket.socket:
         """A TCP connection from here, blocking, with this limit on each of its operations.

@@ -37,6 +37,7 @@ from conformance.mesh import (
 from conformance.probe import ForeignKind
 
 ON_ALL_INTERFACES = ("--host", "0.0.0.0")
+ASKING = "envoy.filters.http.ext_authz"
 EXTENSION = "type.googleapis.com/envoy.extensions"
 
 
@@ -372,7 +373,9 @@ def lead_outside(route: dict[str, Any]) -> Edited:
             return
         name = f"outbound/{OUTSIDE}"
         resources[ResourceType.SCOPED_ROUTE][name] = scope("outbound", OUTSIDE)
-        host = {"name": name, "domains": ["*"], "routes": [{"match": {"prefix": "/"}, **route}]}
+        unasked = {ASKING: {"@type": f"{EXTENSION}.filters.http.ext_authz.v3.ExtAuthzPerRoute", "disabled": True}}
+        whole = {"match": {"prefix": "/"}, "typed_per_filter_config": unasked, **route}
+        host = {"name": name, "domains": ["*"], "routes": [whole]}
         resources[ResourceType.ROUTE][name] = {"name": name, "virtual_hosts": [host], "validate_clusters": False}
         resources[ResourceType.CLUSTER]["anywhere"] = {
             "name": "anywhere",
