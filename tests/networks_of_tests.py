@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 
 from conformance.system.guard import Guard
@@ -13,9 +13,13 @@ __all__ = ["network"]
 
 @asynccontextmanager
 async def network(
-    guard: Guard, *hosts: str, neighbours: Mapping[str, Sequence[str]] | None = None
+    guard: Guard,
+    *hosts: str,
+    neighbours: Mapping[str, Sequence[str]] | None = None,
+    cables: Sequence[tuple[str, str]] = (),
+    unplugged: Collection[str] = (),
 ) -> AsyncIterator[Network]:
-    made = await Network.create(hosts, guard=guard, neighbours=neighbours)
+    made = await Network.create(hosts, guard=guard, neighbours=neighbours, cables=cables, unplugged=unplugged)
     try:
         yield made
     finally:

@@ -139,9 +139,9 @@ class Workplace:
         )
 
     @staticmethod
-    def finish(process: subprocess.Popen[str]) -> Finished:
+    def finish(process: subprocess.Popen[str], patience: float = PATIENCE_S) -> Finished:
         """Wait for the end."""
-        out, err = process.communicate(timeout=PATIENCE_S)
+        out, err = process.communicate(timeout=patience)
         return Finished(process.returncode, out, err)
 
     # ------------------------------------------------------------------ leftovers

@@ -83,6 +83,7 @@ def catalogue_json(profile_id: str) -> dict[str, Any]:
                 "needs": sorted(feature.value for feature in check.needs),
                 "area": check.area,
                 "topologies": [topology.value for topology in check.topologies],
+                "separate_hosts": check.separate_hosts,
                 "description": check.description,
                 "evidence": list(check.evidence),
                 "fails": dict(check.fails),

@@ -17,10 +17,12 @@ from conformance.model.errors import EnvironmentFault, ExitCode, MeshmarkError, 
 from conformance.model.policy import Endpoint
 from conformance.plugin.loading import LoadedRun, load_run
 from conformance.plugin.options import DEFAULT_OUT, RunOptions
+from conformance.plugin.run import wanted_runtime
 from conformance.report.formats import ensure_writable
 from conformance.system.engine import connect_engine
 from conformance.system.folders import PrivateFolder
 from conformance.system.guard import Guard
+from conformance.system.networks import Network
 
 __all__ = ["command"]
 
@@ -83,6 +85,8 @@ async def examine(runfile: Path, options: RunOptions) -> list[Finding]:
     guard = Guard()
     try:
         findings.append(await _try("Envoy", lambda: _envoy(loaded, options, guard)))
+        if loaded and loaded.run_file.separate_hosts:
+            findings.append(await _try("hosts of their own", lambda: _hosts(guard)))
         findings.append(await asyncio.to_thread(_engine))
         if loaded:
             run = loaded
@@ -170,11 +174,17 @@ def _report_folder(out: Path) -> Finding:
 
 
 async def _envoy(loaded: LoadedRun | None, options: RunOptions, guard: Guard) -> str:
-    runtime = options.runtime or (loaded.run_file.runtime if loaded else "auto")
+    runtime = wanted_runtime(loaded, options) if loaded else options.runtime or "auto"
     envoy = options.envoy or (loaded.run_file.envoy if loaded else None)
     choice = await choose_runtime(runtime, envoy, guard)
     await choice.runtime.close()
     return f"{choice.runtime.version}, {choice.reason}"
+
+
+async def _hosts(guard: Guard) -> str:
+    network = await Network.create(["one", "another"], guard=guard)
+    await network.remove()
+    return "can be made (network namespaces)"
 
 
 def _engine() -> Finding:

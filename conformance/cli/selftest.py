@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from conformance.cli.tables import markdown_table
 from conformance.model.errors import ExitCode
+
+if TYPE_CHECKING:
+    from conformance.plugin.kill_matrix import Row
 
 __all__ = ["command"]
 
@@ -39,32 +43,35 @@ def command(
     chosen = choose_faults(areas, faults)
     if only_list:
         known = complete_faults()
-        for id in chosen[1:]:  # noqa: A001 -- the word that everybody uses
+        for id in filter(known.__contains__, chosen):  # noqa: A001 -- the word that everybody uses
             caught = ", ".join(f"{check} ({each.reason})" for check, each in known[id].caught_by.items())
             click.echo(f"{id}: {known[id].defect}\n    caught by {caught}")
         return ExitCode.CONFORMANT
     rows = []
     for row in run_rows(chosen, workers=workers):
         rows.append(row)
-        click.echo(f"{'✔' if row.caught else '✘'} {len(rows):>3} of {len(chosen)}  {row.fault}")
-        if not row.caught:
-            for name, side in (("expected", row.expected), ("observed", row.observed)):
-                for each in side:
-                    click.echo(f"      {name}: {each.check} {each.verdict.value} {each.reason} {each.seen[:300]}")
-            if row.trouble:
-                click.echo(f"      trouble: {row.trouble}")
+        _show(row, f"{len(rows):>3} of {len(chosen)}")
     whole = not areas and not faults
     unreached = unreached_reasons(complete_catalogue(), rows) if whole else []
     for reason in unreached:
         click.echo(f"✘ no fault reaches {reason}")
-    missed = sum(not row.caught for row in rows)
-    click.echo(f"{len(rows) - missed} of {len(rows)} rows as declared, {len(unreached)} reasons unreached")
+    skipped = sum(bool(row.skipped) for row in rows)
+    missed = sum(not row.caught for row in rows) - skipped
+    left_out = f", {skipped} skipped" if skipped else ""
+    click.echo(
+        f"{len(rows) - missed - skipped} of {len(rows)} rows as declared{left_out}, {len(unreached)} reasons unreached"
+    )
     if out is not None:
         published = matrix_json(rows)
         out.mkdir(parents=True, exist_ok=True)
         (out / "kill-matrix.json").write_text(json.dumps(published, indent=2, ensure_ascii=False) + "\n", "utf-8")
         lines = [
-            [each["id"], each["defect"], _names(each["observed"]), "yes" if each["caught"] else "NO"]
+            [
+                each["id"],
+                each["defect"],
+                _names(each["observed"]),
+                "yes" if each["caught"] else f"skipped: {each['skipped']}" if "skipped" in each else "NO",
+            ]
             for each in published["faults"]
         ]
         (out / "kill-matrix.md").write_text(
@@ -73,6 +80,19 @@ def command(
             "utf-8",
         )
     return ExitCode.NOT_CONFORMANT if missed or unreached else ExitCode.CONFORMANT
+
+
+def _show(row: Row, place: str) -> None:
+    mark = "-" if row.skipped else "✔" if row.caught else "✘"
+    click.echo(f"{mark} {place}  {row.fault}")
+    if row.skipped:
+        click.echo(f"      skipped: {row.skipped}")
+    elif not row.caught:
+        for name, side in (("expected", row.expected), ("observed", row.observed)):
+            for each in side:
+                click.echo(f"      {name}: {each.check} {each.verdict.value} {each.reason} {each.seen[:300]}")
+        if row.trouble:
+            click.echo(f"      trouble: {row.trouble}")
 
 
 def _names(observed: list[dict[str, str]]) -> str:

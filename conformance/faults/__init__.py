@@ -7,9 +7,9 @@ import importlib.metadata
 import pkgutil
 from functools import cache
 
-from conformance.faults.seeding import FAULTS, REFERENCE, Caught, Fault
+from conformance.faults.seeding import FAULTS, REFERENCE, REFERENCES, Caught, Fault
 
-__all__ = ["REFERENCE", "Caught", "Fault", "complete_faults"]
+__all__ = ["REFERENCE", "REFERENCES", "Caught", "Fault", "complete_faults"]
 
 
 @cache

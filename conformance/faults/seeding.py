@@ -16,7 +16,28 @@ from conformance.model.errors import SuiteFault
 from conformance.model.run_file import Overlay
 from conformance.model.verdict import Verdict
 
-__all__ = ["FAULTS", "REFERENCE", "Caught", "Fault", "SubjectArguments", "patch", "seed"]
+__all__ = [
+    "EXTERNAL_GATEWAY",
+    "FAULTS",
+    "INTER_PROXY",
+    "REFERENCE",
+    "REFERENCES",
+    "SIDECAR",
+    "Caught",
+    "Fault",
+    "SubjectArguments",
+    "patch",
+    "seed",
+]
+
+
+REFERENCE = "citizen-id"
+"""The building block that stands behind the faults: the smallest reference."""
+INTER_PROXY, SIDECAR, EXTERNAL_GATEWAY = (
+    f"{REFERENCE}-{way}" for way in ("inter-proxy", "sidecar", "external-gateway")
+)
+REFERENCES = (REFERENCE, INTER_PROXY, SIDECAR, EXTERNAL_GATEWAY)
+"""Its run files: on shared loopback, and on hosts of their own in each topology."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +58,7 @@ class Fault:
         caught_by: for each check that must not pass, what it must say. All others must pass.
         modifier: makes the defect.
         contract_patch: changes the reference building block's contract (JSON Patch, RFC 6902).
+        on: the run file of the reference that it is seeded into, by which it has its topology.
 
     """
 
@@ -45,15 +67,12 @@ class Fault:
     caught_by: Mapping[str, Caught]
     modifier: Modifier = field(default_factory=Modifier, repr=False)
     contract_patch: tuple[dict[str, Any], ...] = ()
+    on: str = REFERENCE
 
     @property
     def area(self) -> str:
         """The area whose checks it proves."""
         return self.id.split("-")[0].upper()
-
-
-REFERENCE = "citizen-id"
-"""The building block that stands behind the faults: the smallest reference."""
 
 
 class SubjectArguments(Modifier):
@@ -80,11 +99,12 @@ def seed(
     overlays: list[Overlay] | None = None,
     subject_arguments: tuple[str, ...] = (),
     contract_patch: tuple[dict[str, Any], ...] = (),
+    on: str = REFERENCE,
 ) -> Fault:
     """Declare a fault. A plain string in `caught_by` is the reason of a fail.
 
-    Exactly one of the last four says how the defect is made: a modifier, overlays, arguments added to the command line
-    of the reference building block, or a patch of its contract.
+    Exactly one of the four before the last says how the defect is made: a modifier, overlays, arguments added to the
+    command line of the reference building block, or a patch of its contract.
 
     Raises:
         SuiteFault: the id is malformed or taken, or nothing is changed or caught.
@@ -109,6 +129,7 @@ def seed(
         },
         modifier=modifier or Modifier(),
         contract_patch=contract_patch,
+        on=on,
     )
     FAULTS[id] = fault
     return fault

@@ -16,6 +16,7 @@ from conformance.model.timeouts import Timeouts
 from conformance.subjects.building_block import (
     CommandSubject,
     ImageSubject,
+    Place,
     RunningSubject,
     SubjectSpec,
     UrlSubject,
@@ -26,7 +27,7 @@ from conformance.system.guard import Guard
 
 __all__ = ["IMAGE_PLACEHOLDERS", "PLACEHOLDERS", "Applications"]
 
-PLACEHOLDERS = frozenset({"port", "python", "bundled", "run_file_folder", "work_folder", "mesh"})
+PLACEHOLDERS = frozenset({"port", "host", "python", "bundled", "run_file_folder", "work_folder", "mesh"})
 """What may stand in braces in a `command` and its environment."""
 IMAGE_PLACEHOLDERS = frozenset({"port"})
 """What may stand in braces in the environment of an `image`: inside of it there is nothing else of this machine."""
@@ -75,6 +76,7 @@ class Applications:
         outbound: Mapping[str, Endpoint],
         work_folder: Path,
         arguments: Callable[[str, list[str]], list[str]],
+        place: Callable[[str], Place | None] = lambda _: None,
     ) -> dict[str, Endpoint]:
         """Start all of them at once; gives where each listens.
 
@@ -82,6 +84,7 @@ class Applications:
             outbound: for each security server, where its applications reach the mesh.
             work_folder: for databases and other files; it is gone after the run.
             arguments: the last word on a command line.
+            place: where each is started; the runner's own loopback by default.
 
         Raises:
             SubjectFault: one exited or did not get ready.
@@ -90,7 +93,7 @@ class Applications:
         """
         async with asyncio.TaskGroup() as starting:
             for name, described in self._described.items():
-                starting.create_task(self._start(name, described, outbound[name], work_folder, arguments))
+                starting.create_task(self._start(name, described, outbound[name], work_folder, arguments, place(name)))
         return {name: await _endpoint(running) for name, running in self.running.items()}
 
     async def stop(self) -> None:
@@ -111,6 +114,7 @@ class Applications:
         mesh: Endpoint,
         work_folder: Path,
         arguments: Callable[[str, list[str]], list[str]],
+        place: Place | None,
     ) -> None:
         values = {
             "python": sys.executable,
@@ -126,6 +130,7 @@ class Applications:
             values=values,
             guard=self._guard,
             ready_timeout=self._timeouts.subject_ready,
+            place=place,
         )
 
     def _specification(

@@ -19,6 +19,7 @@ from google.protobuf.message import DecodeError
 from conformance.mesh.spans import Span, spans_in
 from conformance.model.errors import DeadlineExceeded
 from conformance.model.policy import Endpoint
+from conformance.protobuf.listen import UnixListen
 from conformance.protobuf.messages import message_class
 
 __all__ = ["TRACES_PATH", "SpanCollector"]
@@ -45,15 +46,22 @@ class SpanCollector:
         self._sizes: Counter[str] = Counter()
         self._arrival = asyncio.Event()
         self._connections: set[asyncio.Task[None]] = set()
-        self._server: asyncio.Server
+        self._servers: list[asyncio.Server] = []
 
     async def __aenter__(self) -> SpanCollector:
-        self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
-        self.endpoint = Endpoint("127.0.0.1", self._server.sockets[0].getsockname()[1])
+        server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
+        self._servers.append(server)
+        self.endpoint = Endpoint("127.0.0.1", server.sockets[0].getsockname()[1])
         return self
 
+    async def listen_at(self, listen: UnixListen) -> None:
+        """Listen there, too: for whoever is on a host of its own, where the runner's loopback cannot be reached."""
+        self._servers.append(await asyncio.start_unix_server(self._accept, str(listen.path)))
+        listen.hand_over()
+
     async def __aexit__(self, *_: object) -> None:
-        self._server.close()
+        for server in self._servers:
+            server.close()
         for connection in tuple(self._connections):
             connection.cancel()
         await asyncio.gather(*self._connections, return_exceptions=True)

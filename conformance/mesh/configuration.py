@@ -55,7 +55,8 @@ class Layout:
         access_logs: for each security server the file that it writes its access log to.
         decisions: where the authentication service is, which keeps the limits as well (see `Surroundings`).
         spans: where spans are sent, by OTLP over HTTP.
-        addresses: for a security server that does not listen on loopback, the address that it listens on.
+        addresses: for a security server that does not listen for peers on loopback, the address that it listens on.
+        for_applications: likewise for its own applications.
         ports: for a security server whose port is known before it runs, the port where it receives its peers.
         imposters: for a service the address of somebody else who claims to be the security server before it.
 
@@ -63,8 +64,9 @@ class Layout:
 
     access_logs: dict[str, Path]
     decisions: Endpoint | Path | None = None
-    spans: Endpoint | None = None
-    addresses: Mapping[str, str] = field(default_factory=dict)
+    spans: Endpoint | Path | None = None
+    addresses: dict[str, str] = field(default_factory=dict)
+    for_applications: dict[str, str] = field(default_factory=dict)
     ports: dict[str, int] = field(default_factory=dict)
     imposters: dict[str, Endpoint] = field(default_factory=dict)
 
@@ -233,7 +235,8 @@ class Configuration:
     def _view(self, server: Member) -> SecurityServerView:
         at = ListenAddress(self._layout.addresses.get(server.name, LOOPBACK))
         own = replace(at, port=self._layout.ports.get(server.name, 0))
-        listening = server.listening or Listening(inbound=own, outbound=at, border=at)
+        within = ListenAddress(self._layout.for_applications.get(server.name, LOOPBACK))
+        listening = server.listening or Listening(inbound=own, outbound=within, border=at)
         policy = self.members.get(server.name)
         return SecurityServerView(
             name=server.name,

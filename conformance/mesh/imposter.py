@@ -10,6 +10,7 @@ from contextlib import suppress
 
 from conformance.model.policy import Endpoint
 from conformance.pki import Credential
+from conformance.system.location import HERE, Location
 
 __all__ = ["Imposter"]
 
@@ -24,13 +25,13 @@ class Imposter:
         self.bytes_entrusted = 0
         self._server: asyncio.Server | None = None
 
-    async def start(self, credential: Credential, trust: bytes) -> Endpoint:
-        """Listen on loopback with this credential. Callers' certificates are judged by `trust`, as an honest server
+    async def start(self, credential: Credential, trust: bytes, at: Location = HERE) -> Endpoint:
+        """Listen with this credential. Callers' certificates are judged by `trust`, as an honest server
         would.
         """
         context = credential.server_context(trust, alpn=("h2",))
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0, ssl=context)
-        return Endpoint("127.0.0.1", self._server.sockets[0].getsockname()[1])
+        self._server = await asyncio.start_server(self._serve, sock=at.listener(), ssl=context)
+        return Endpoint(*self._server.sockets[0].getsockname())
 
     async def close(self) -> None:
         """Listen no more."""

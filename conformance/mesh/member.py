@@ -32,10 +32,13 @@ class Member:
     name: str
     identity: str
     credential: Credential
+    site: str = ""
+    """Whose place it stands at: its own, or that of another member."""
     listening: Listening | None = None
     server: SecurityServer | None = None
     inbound: Endpoint | None = None
     outbound: Endpoint | None = None
+    border: Endpoint | None = None
 
     @property
     def running(self) -> SecurityServer:

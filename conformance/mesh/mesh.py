@@ -1,11 +1,12 @@
-"""The inter-proxy mesh of one run: security servers, control plane, certificates, building blocks, and a witness.
+"""The mesh of one run: security servers, control plane, certificates, building blocks, and a witness.
 
     calling application -> security server `caller` ==mTLS==> security server of the subject -> the subject, or the
     witness
 
-Invariants: every call from one building block to another passes two security servers; applications answer on loopback
-only; a change is applied to exactly the servers whose resources it changes; `restore` brings back the policies of the
-beginning.
+Where each of them is, and what else there is at the border, says `sites`.
+
+Invariants: every call from one building block to another passes two security servers; a change is applied to exactly
+the servers whose resources it changes; `restore` brings back the policies of the beginning.
 """
 
 from __future__ import annotations
@@ -28,9 +29,10 @@ from conformance.mesh.governance import Administration, Governance, Propagation,
 from conformance.mesh.member import Member
 from conformance.mesh.modifiers import Modifier, Overlays
 from conformance.mesh.registration import member_id
+from conformance.mesh.sites import GATEWAY, SharedLoopback, Sites, place_of
 from conformance.mesh.witness import Witness, WitnessEndpoint
 from conformance.model.errors import EnvironmentFault
-from conformance.model.policies import MemberPolicy, MeshPolicy, Policy, PolicyKey
+from conformance.model.policies import ForeignDomain, MemberPolicy, MeshPolicy, Policy, PolicyKey, Topology
 from conformance.model.policy import AccessRule, Endpoint, Operation, ServicePolicy
 from conformance.model.run_file import Overlay
 from conformance.model.timeouts import Timeouts
@@ -39,8 +41,19 @@ from conformance.policy.store import Document, ProxyReport, Store
 from conformance.protobuf.listen import UnixListen
 from conformance.system.folders import PrivateFolder
 from conformance.system.guard import Guard
+from conformance.system.location import LOOPBACK
 
-__all__ = ["BYSTANDER", "CALLER", "RESERVED_NAMES", "WITNESS", "Member", "Mesh", "Propagation"]
+__all__ = [
+    "BYSTANDER",
+    "CALLER",
+    "FOREIGNER",
+    "FOR_FOREIGNERS",
+    "RESERVED_NAMES",
+    "WITNESS",
+    "Member",
+    "Mesh",
+    "Propagation",
+]
 
 T = TypeVar("T")
 
@@ -50,7 +63,13 @@ BYSTANDER = "bystander"
 """A security server, and its service, which no change of a check concerns."""
 WITNESS = "witness"
 """The service of the suite's own behind the subject's security server."""
-RESERVED_NAMES = frozenset({CALLER, BYSTANDER, WITNESS})
+FOR_FOREIGNERS = "for-foreigners"
+"""The service behind the subject's security server that callers of another trust domain may call; the witness, too."""
+RESERVED_NAMES = frozenset({CALLER, BYSTANDER, WITNESS, FOR_FOREIGNERS, GATEWAY})
+PARTNER = "partner.example"
+"""The other trust domain, whose callers come in by the gateway."""
+FOREIGNER = "security-server/registry"
+"""The path of the one identity of the other trust domain that is let in."""
 
 
 class Mesh:
@@ -66,19 +85,24 @@ class Mesh:
         modifiers: Sequence[Modifier] = (),
         operations: tuple[Operation, ...] = (),
         administration: Administration | None = None,
+        sites: Sites | None = None,
     ) -> None:
         """Nothing is started yet. `operations` are those of the subject's contracts."""
+        self.sites = sites or SharedLoopback()
         self.timeouts = timeouts
         self.guard = guard
         self.applications = applications
         self.subject = applications.subject_name
         self.trust_domain = TrustDomain()
+        at_the_border = self.sites.topology is Topology.EXTERNAL_GATEWAY
+        self.partner = TrustDomain(PARTNER) if at_the_border else None
         self.witness = Witness()
         self.collector = SpanCollector()
         self.operations = operations
         self.members: dict[str, Member] = {}
         self._baseline = 0
         self._imposters: dict[str, Endpoint] = {}
+        self._witnesses: dict[str, Endpoint] = {}
         self._modifiers = list(modifiers)
         self._administration = administration or Administration()
         self.runtime = runtime
@@ -109,15 +133,22 @@ class Mesh:
         private = PrivateFolder(self.guard)
         self._exits.callback(private.remove)
         self.folder = private.path
+        self._exits.push_async_callback(self.sites.remove)
+        await self.sites.make(tuple(self._providers()), self.guard)
         await self._exits.enter_async_context(self.collector)
-        self._exits.push_async_callback(self.witness.close)
         first = await self._introduce()
         sockets = self.folder / "sockets"
         sockets.mkdir(mode=0o755)
         self._xds, decisions = sockets / "xds.sock", sockets / "decisions.sock"
         logs = {name: self._spec(member).access_log for name, member in self.members.items()}
-        spans = self.collector.endpoint
-        self._layout = layout = Layout(access_logs=logs, decisions=decisions, spans=spans, imposters=self._imposters)
+        self._layout = layout = Layout(
+            access_logs=logs,
+            decisions=decisions,
+            spans=await self._spans(sockets),
+            imposters=self._imposters,
+            addresses={name: self.sites.server(name).address for name in self.members},
+            for_applications={name: self.sites.for_applications(name) for name in self.members},
+        )
         self.governance = Governance(
             folder=self.folder,
             xds=UnixListen(self._xds, uid=self.runtime.uid),
@@ -140,7 +171,9 @@ class Mesh:
                 starting.create_task(self.start_server(member))
         self._exits.push_async_callback(self.applications.stop)
         addresses = {name: member.outbound for name, member in self.members.items() if member.outbound}
-        endpoints = await self.applications.start(addresses, self.folder, self._arguments)
+        endpoints = await self.applications.start(
+            addresses, self.folder, self._arguments, lambda name: place_of(self.sites.application(name))
+        )
         self._baseline = await self._announce_endpoints(endpoints)
         await self.governance.push_all()
         await self._refuse_untaken(self._baseline)
@@ -162,24 +195,45 @@ class Mesh:
                 next_step="mend the overlay if the run file has one; otherwise report this as a defect of meshmark",
             )
 
+    async def _spans(self, sockets: Path) -> Endpoint | Path:
+        """Where spans are sent: what is on hosts of its own cannot reach the runner's loopback."""
+        if self.sites.network is None:
+            return self.collector.endpoint
+        listen = UnixListen(sockets / "spans.sock", uid=self.runtime.uid)
+        await self.collector.listen_at(listen)
+        return listen.path
+
+    def _providers(self) -> dict[str, tuple[str, ...]]:
+        """Every member, and the services behind its security server."""
+        named = {self.subject: (self.subject, WITNESS), BYSTANDER: (BYSTANDER,), CALLER: ()}
+        named |= {name: (name,) for name in self.applications.calls() if name != self.subject}
+        if self.partner:
+            named |= {self.subject: (self.subject, WITNESS, FOR_FOREIGNERS), GATEWAY: ()}
+        return named
+
     async def _introduce(self) -> Mapping[PolicyKey, Document | None]:
         """Name every member and say who may call what: the caller everybody, a building block only what it declares."""
-        self.witness_endpoint = await self.witness.open_endpoint(WITNESS)
-        bystander = (await self.witness.open_endpoint(BYSTANDER)).endpoint
+        self.witness_endpoint = await self.witness.open_endpoint(WITNESS, self.sites.application(self.subject))
+        bystander = (await self.witness.open_endpoint(BYSTANDER, self.sites.application(BYSTANDER))).endpoint
         calls = self.applications.calls()
-        provided = {self.subject: (self.subject, WITNESS), BYSTANDER: (BYSTANDER,), CALLER: ()}
-        provided |= {name: (name,) for name in calls if name != self.subject}
+        provided = self._providers()
         everything = tuple(service for services in provided.values() for service in services)
+        federation = (self._federated(self.partner),) if self.partner else ()
+        foreigners = tuple(identity for domain in federation for identity in domain.identities)
         # Only calls that ask for it are traced; the others cost nothing.
-        policies: list[Policy] = [MeshPolicy(tracing_percent=0.0)]
+        policies: list[Policy] = [MeshPolicy(topology=self.sites.topology, federation=federation, tracing_percent=0.0)]
         for name in provided:
-            called = everything if name == CALLER else tuple(calls.get(name, ()))
-            policies.append(MemberPolicy(name, self.identity(name), id=member_id(name), calls=called))
+            called = {CALLER: everything, GATEWAY: (FOR_FOREIGNERS,)}.get(name) or tuple(calls.get(name, ()))
+            identified = MemberPolicy(name, self.identity(name), id=member_id(name), calls=called)
+            policies.append(replace(identified, gateway=name == GATEWAY))
             self.members[name] = self._member(name)
-        own = {WITNESS: self.witness_endpoint.endpoint, BYSTANDER: bystander}
+        witness = self.witness_endpoint.endpoint
+        own = {WITNESS: witness, FOR_FOREIGNERS: witness, BYSTANDER: bystander}
         for provider, services in provided.items():
             for service in services:
                 callers = [CALLER, *(name for name, called in calls.items() if service in called)]
+                identities = [self.identity(caller) for caller in callers]
+                identities += foreigners if service == FOR_FOREIGNERS else ()
                 policies.append(
                     ServicePolicy(
                         service=service,
@@ -187,7 +241,7 @@ class Mesh:
                         endpoints=(own[service],) if service in own else (),
                         base_path=self.applications.base_path(service),
                         contract=self.operations if service == self.subject else (),
-                        access=tuple(AccessRule(caller=self.identity(caller)) for caller in callers),
+                        access=tuple(AccessRule(caller=identity) for identity in identities),
                         # Rules and the authentication service are two lines of defence: behind the witness each of
                         # them is judged on its own, and the second one only where a check asks for it.
                         authentication=service != WITNESS,
@@ -200,14 +254,22 @@ class Mesh:
         changed = (self.policies[service].changed(endpoints=(endpoint,)) for service, endpoint in endpoints.items())
         return await self.governance.commit(*changed, note="building blocks are ready")
 
+    @staticmethod
+    def _federated(partner: TrustDomain) -> ForeignDomain:
+        return ForeignDomain(partner.name, partner.bundle_pem.decode(), (partner.identity(FOREIGNER),))
+
     async def start_server(self, member: Member) -> None:
         """Start a security server, and wait until it listens."""
         spec = self._spec(member)
         member.server = await self.runtime.start(spec, self.timeouts.security_server_ready)
         limit = self.timeouts.security_server_ready
-        inbound = await member.server.listener_address("inbound", limit)
-        outbound = await member.server.listener_address("outbound", limit)
-        member.inbound, member.outbound = Endpoint(*inbound), Endpoint(*outbound)
+        here, for_applications = self.sites.server(member.site).address, self.sites.for_applications(member.site)
+        _, inbound = await member.server.listener_address("inbound", limit)
+        _, outbound = await member.server.listener_address("outbound", limit)
+        member.inbound, member.outbound = Endpoint(here, inbound), Endpoint(for_applications, outbound)
+        if self.partner and member.name == GATEWAY:
+            _, border = await member.server.listener_address("border", limit)
+            member.border = Endpoint(here, border)
 
     @asynccontextmanager
     async def newcomer(self, policy: ServicePolicy, *, port: int) -> AsyncIterator[Member]:
@@ -216,8 +278,10 @@ class Mesh:
         Its policies are there from the beginning, and it is about to receive its peers at `port`; but it does not run
         before `start_server`.
         """
-        member = self._member(policy.service)
+        member = self._member(policy.service, beside=self.subject)
         self.members[member.name] = member
+        self._layout.addresses[member.name] = self.sites.server(member.site).address
+        self._layout.for_applications[member.name] = self.sites.for_applications(member.site)
         self._layout.access_logs[member.name] = self._spec(member).access_log
         self._layout.ports[member.name] = port
         try:
@@ -230,13 +294,29 @@ class Mesh:
             if member.server is not None:
                 await member.server.stop()
 
-    def _member(self, name: str) -> Member:
-        credential = self.trust_domain.issue(self.identity_path(name))
-        return Member(name=name, identity=self.identity(name), credential=credential)
+    def _member(self, name: str, *, beside: str = "") -> Member:
+        """A new member; where it is, or where another one is that it stands beside."""
+        site = beside or name
+        reachable_at = dict.fromkeys((self.sites.server(site).address, LOOPBACK))
+        credential = self.trust_domain.issue(self.identity_path(name), ip=tuple(reachable_at))
+        return Member(name=name, identity=self.identity(name), credential=credential, site=site)
+
+    async def witness_beside(self, member: str) -> Endpoint:
+        """An endpoint of the witness that this member's security server can reach."""
+        if self.sites.network is None or member == self.subject:
+            return self.witness_endpoint.endpoint
+        if member not in self._witnesses:
+            opened = await self.witness.open_endpoint(f"{WITNESS} beside {member}", self.sites.application(member))
+            self._witnesses[member] = opened.endpoint
+        return self._witnesses[member]
 
     def _spec(self, member: Member) -> SecurityServerSpec:
         return SecurityServerSpec(
-            name=member.name, folder=self.folder / member.name, xds=self._xds, api_type="DELTA_GRPC"
+            name=member.name,
+            folder=self.folder / member.name,
+            xds=self._xds,
+            api_type="DELTA_GRPC",
+            namespace=self.sites.server(member.site).namespace,
         )
 
     async def unless_dead(self, work: Awaitable[T]) -> T:

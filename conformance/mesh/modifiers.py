@@ -15,6 +15,7 @@ import jsonpatch
 from conformance.authn.behaviour import Behaviour as DecisionBehaviour
 from conformance.controlplane.behaviour import Behaviour
 from conformance.controlplane.resources import ResourceType
+from conformance.mesh.sites import Wiring
 from conformance.model.errors import UsageError
 from conformance.model.policies import Policy
 from conformance.model.policy import ServicePolicy
@@ -65,6 +66,10 @@ class Modifier:
     def restarts(self, server: str) -> bool:
         """Whether a security server is restarted after it was given new resources."""
         return False
+
+    def wiring(self, wiring: Wiring) -> Wiring:
+        """How hosts of their own are connected."""
+        return wiring
 
     def arguments(self, application: str, arguments: list[str]) -> list[str]:
         """The command line that starts a building block."""

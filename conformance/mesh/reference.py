@@ -76,7 +76,7 @@ class ReferenceMesh(Mesh):
     async def _introduce(self) -> Mapping[PolicyKey, Document | None]:
         for name, policy in self._blueprint.members.items():
             credential = self.trust_domain.issue(_path_of(policy.identity))
-            self.members[name] = Member(name=name, identity=policy.identity, credential=credential)
+            self.members[name] = Member(name=name, identity=policy.identity, credential=credential, site=name)
         self._write_certificates()
         return self._blueprint.documents
 

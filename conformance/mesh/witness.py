@@ -20,6 +20,7 @@ import h11
 
 from conformance.mesh.onward import NONCE_HEADER, Onward, call_onward
 from conformance.model.policy import Endpoint
+from conformance.system.location import HERE, Location
 
 __all__ = ["NONCE_HEADER", "Answer", "Arrival", "Witness", "WitnessEndpoint", "refusing_address"]
 
@@ -71,9 +72,9 @@ class Answer:
 class WitnessEndpoint:
     """One address at which the witness listens. Its own answers, if set, go before those of the witness."""
 
-    def __init__(self, name: str, server: asyncio.Server, port: int) -> None:
+    def __init__(self, name: str, server: asyncio.Server) -> None:
         self.name = name
-        self.endpoint = Endpoint("127.0.0.1", port)
+        self.endpoint = Endpoint(*server.sockets[0].getsockname())
         self.answer: Answer | None = None
         self._server = server
 
@@ -94,7 +95,7 @@ class Witness:
         self._connections: set[asyncio.Task[None]] = set()
         self._connection_count = 0
 
-    async def open_endpoint(self, name: str) -> WitnessEndpoint:
+    async def open_endpoint(self, name: str, at: Location = HERE) -> WitnessEndpoint:
         """Listen at one more address, until `close_endpoint` or the end."""
         placeholder: list[WitnessEndpoint] = []
 
@@ -108,8 +109,8 @@ class Witness:
             self._connections.discard(task)
             writer.close()
 
-        server = await asyncio.start_server(serve, "127.0.0.1", 0)
-        opened = WitnessEndpoint(name, server, server.sockets[0].getsockname()[1])
+        server = await asyncio.start_server(serve, sock=at.listener())
+        opened = WitnessEndpoint(name, server)
         placeholder.append(opened)
         self._endpoints.append(opened)
         return opened
@@ -255,8 +256,8 @@ def _reset(writer: asyncio.StreamWriter) -> None:
 
 
 @contextmanager
-def refusing_address() -> Iterator[Endpoint]:
+def refusing_address(at: Location = HERE) -> Iterator[Endpoint]:
     """An address that refuses every connection: it is taken, so nobody else can listen there, but nobody listens."""
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        yield Endpoint("127.0.0.1", taken.getsockname()[1])
+    with at.tcp_socket() as taken:
+        taken.bind((at.address, 0))
+        yield Endpoint(*taken.getsockname())

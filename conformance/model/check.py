@@ -33,8 +33,11 @@ class Check:
         fails: for each reason code that can turn it red, the sentence that was expected to be true.
         remedy: where the vendor or operator looks first when it fails, in one or two sentences.
         inconclusive: for each reason code of a positive control, the sentence that must be true before anything is
-        judged. topologies: where it can run. description: why it matters, and how it is done. body: the coroutine; it
-        gets a probe.
+            judged.
+        topologies: where it can run.
+        separate_hosts: it can run only where security servers and applications are on hosts of their own.
+        description: why it matters, and how it is done.
+        body: the coroutine; it gets a probe.
 
     """
 
@@ -47,6 +50,7 @@ class Check:
     remedy: str
     inconclusive: Mapping[str, str]
     topologies: tuple[Topology, ...]
+    separate_hosts: bool
     description: str
     body: CheckBody
 
@@ -112,7 +116,8 @@ class Catalogue:
         fails: Mapping[str, str],
         remedy: str,
         inconclusive: Mapping[str, str] | None = None,
-        topologies: tuple[Topology, ...] = (Topology.INTER_PROXY,),
+        topologies: tuple[Topology, ...] = tuple(Topology),
+        separate_hosts: bool = False,
     ) -> Callable[[CheckBody], CheckBody]:
         """Declare a check. The decorated coroutine stays as it is; its `Check` enters the catalogue.
 
@@ -134,6 +139,7 @@ class Catalogue:
                 remedy=remedy,
                 inconclusive=dict(inconclusive or {}),
                 topologies=topologies,
+                separate_hosts=separate_hosts,
                 description=inspect.getdoc(body) or "",
                 body=body,
             )

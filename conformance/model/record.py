@@ -74,14 +74,15 @@ def plan_checks(
     *,
     declared: frozenset[Feature],
     topology: Topology,
+    separate_hosts: bool = False,
     only: frozenset[str] | None = None,
     deselected: Mapping[str, str] | None = None,
 ) -> tuple[PlanEntry, ...]:
     """Decide about every check of the catalogue.
 
     A check is not applicable when the profile does not contain it, when it needs a feature that the profile leaves
-    optional and the run file does not declare, or when it belongs to another topology. A mandatory feature is always
-    there. A check that applies but was not selected stays in the plan as not run.
+    optional and the run file does not declare, or when it belongs to another topology or to hosts of their own. A
+    mandatory feature is always there. A check that applies but was not selected stays in the plan as not run.
     """
     present = frozenset(profile.mandatory) | declared
     entries = []
@@ -95,6 +96,8 @@ def plan_checks(
             reason = f"needs the feature {', '.join(missing)}, optional in profile {profile.id} and not declared"
         elif topology not in check.topologies:
             reason = f"not for the topology {topology}"
+        elif check.separate_hosts and not separate_hosts:
+            reason = "needs hosts of their own (`hosts: separate` in the run file)"
         elif only is not None and check.id not in only:
             reason, verdict = "not selected by --only", Verdict.NOT_RUN
         elif deselected and check.id in deselected:

@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from pydantic_core import ErrorDetails
 
 from conformance.model.errors import UsageError
+from conformance.model.policies import Topology
 from conformance.model.requirements import Feature
 from conformance.model.timeouts import Timeouts
 from conformance.model.yaml_source import YamlDocument, parse_yaml
@@ -55,9 +56,9 @@ class Application(_Part):
     url: Annotated[str, Field(pattern=r"^https?://[^/?#\s]+(/[^?#\s]*)?$")] | None = None
     """It runs already: origin and optional base path, such as http://127.0.0.1:8080/api."""
     command: Annotated[list[Text], Field(min_length=1)] | None = None
-    """It is started from this argument list. `{port}` is the port to listen on at 127.0.0.1. Also known: `{python}`,
-    `{bundled}`, `{run_file_folder}`, `{work_folder}`, and `{mesh}`, the address under which it calls others through
-    the mesh."""
+    """It is started from this argument list. `{port}` is the port to listen on, and `{host}` the address, which is
+    127.0.0.1 unless it has a host of its own. Also known: `{python}`, `{bundled}`, `{run_file_folder}`,
+    `{work_folder}`, and `{mesh}`, the address under which it calls others through the mesh."""
     image: Text | None = None
     """It is started from this local container image."""
     container_port: Annotated[int, Field(ge=1, le=65535)] = 8080
@@ -160,8 +161,12 @@ class RunFile(_Part):
     """The named set of requirements: mesh or govstack."""
     features: list[Feature] = []
     """Optional features that the subject claims; they are then judged."""
-    topology: Literal["inter-proxy"] = "inter-proxy"
-    """Where the security servers stand."""
+    topology: Literal["inter-proxy", "sidecar", "external-gateway"] = "inter-proxy"
+    """Where the security servers stand: before applications that have hosts of their own, beside each application, or
+    as inter-proxy with one more at the border, where callers of another trust domain come in."""
+    hosts: Literal["shared", "separate"] | None = None
+    """Whether all share this machine's loopback, or have hosts of their own (network namespaces, for which root on
+    Linux is needed). By default shared for inter-proxy, separate for the others, which cannot be otherwise."""
     runtime: Literal["auto", "process", "container"] = "auto"
     """How Envoy is run."""
     envoy: Text | None = None
@@ -180,6 +185,11 @@ class RunFile(_Part):
     """What the subject promises about time."""
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 1
     """The seed of everything generated."""
+
+    @property
+    def separate_hosts(self) -> bool:
+        """Whether security servers and applications get hosts of their own."""
+        return self.hosts == "separate" or self.topology != "inter-proxy"
 
     def timeout_table(self) -> Timeouts:
         """The documented table with this file's changes."""
@@ -246,9 +256,41 @@ def _contradictions(run_file: RunFile) -> Iterator[tuple[tuple[str | int, ...], 
         for number, called in enumerate(caller.calls):
             if called not in names:
                 yield (*place, "calls", number), f"`{called}` is no companion; {_hint(called, names)}"
+    yield from _misplaced(run_file)
     for name in run_file.timeouts:
         if name not in Timeouts.names():
             yield ("timeouts", name), f"unknown timeout `{name}`; {_hint(name, Timeouts.names())}"
+
+
+PLACED: dict[Feature, tuple[str, ...]] = {
+    Feature.INTER_PROXY: (Topology.INTER_PROXY, Topology.EXTERNAL_GATEWAY),
+    Feature.SIDECAR: (Topology.SIDECAR,),
+    Feature.EXTERNAL_GATEWAY: (Topology.EXTERNAL_GATEWAY,),
+}
+"""The topologies in which a way to place security servers can be judged."""
+
+
+def _misplaced(run_file: RunFile) -> Iterator[tuple[tuple[str | int, ...], str]]:
+    """What does not go with where the security servers stand."""
+    topology, separate = run_file.topology, run_file.separate_hosts
+    for number, feature in enumerate(run_file.features):
+        fitting = PLACED.get(feature, (topology,))
+        if topology not in fitting:
+            yield ("features", number), f"the feature `{feature}` needs `topology: {fitting[0]}`, here: {topology}"
+        elif feature in PLACED and not separate:
+            yield ("features", number), f"the feature `{feature}` is judged between hosts: add `hosts: separate`"
+    if not separate:
+        return
+    if run_file.hosts == "shared":
+        yield ("hosts",), f"`topology: {topology}` needs hosts of their own: leave out `hosts: shared`"
+    if run_file.runtime == "container":
+        yield ("runtime",), "on hosts of their own Envoy is run as a process: set `runtime: process` or leave it out"
+    named: list[tuple[tuple[str | int, ...], Application]] = [(("subject",), run_file.subject)]
+    named += [(("companions", number), companion) for number, companion in enumerate(run_file.companions)]
+    for place, application in named:
+        for way in ("url", "image"):
+            if getattr(application, way) is not None:
+                yield (*place, way), f"what has a host of its own is started by `command:`, not by `{way}:`"
 
 
 def _refusal(found: Sequence[tuple[str, str]]) -> RunFileError:

@@ -75,6 +75,10 @@ class EvidenceKind(StrEnum):
     CONFIGURATION = "configuration"
     PROPAGATION = "propagation"
     CONTRACT = "contract"
+    SURVEY = "survey"
+    """What can be reached from where."""
+    WIRE = "wire"
+    """What crosses the network."""
     NOTE = "note"
 
 

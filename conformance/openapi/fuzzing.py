@@ -24,6 +24,7 @@ from conformance.openapi.fuzz_report import FuzzError, FuzzReport, read_report
 from conformance.openapi.tool_document import tool_document
 from conformance.system.folders import cache_folder
 from conformance.system.guard import Guard
+from conformance.system.namespaces import NetworkNamespace
 from conformance.system.processes import ChildProcess
 
 __all__ = ["ClientTls", "FuzzSettings", "fuzz"]
@@ -73,6 +74,7 @@ class FuzzSettings:
         only: keys of the operations to try; None for all.
         origin_header: a header, in lower case, that a proxy on the way adds to the subject's own answers and to no
             other; an answer without it is not the subject's. None: nothing is on the way.
+        come_from: the network that the requests come from; the runner's own by default.
 
     """
 
@@ -85,6 +87,7 @@ class FuzzSettings:
     tls: ClientTls | None = None
     only: Collection[str] | None = None
     origin_header: str | None = None
+    come_from: NetworkNamespace | None = None
 
 
 async def fuzz(
@@ -109,7 +112,7 @@ async def fuzz(
     own_folder = Path(tempfile.mkdtemp(prefix="fuzzing-", dir=folder))
     try:
         arguments = _prepare(own_folder, contract, base_url, settings, [key for key, _ in left_out])
-        timed_out, code, output = await _run(arguments, own_folder, guard, settings.deadline_s)
+        timed_out, code, output = await _run(arguments, own_folder, guard, settings)
         report = await asyncio.to_thread(
             read_report,
             own_folder / EVENTS,
@@ -203,7 +206,7 @@ def _toml_value(value: Any) -> str:  # noqa: ANN401 -- str, bool, int, float or 
     return json.dumps(value.replace("${", "$${") if isinstance(value, str) else value).replace("\x7f", "\\u007f")
 
 
-async def _run(arguments: list[str], folder: Path, guard: Guard, deadline_s: float) -> tuple[bool, int, str]:
+async def _run(arguments: list[str], folder: Path, guard: Guard, settings: FuzzSettings) -> tuple[bool, int, str]:
     environment = {
         "HOME": str(folder),
         # Its tables of Unicode, which it needs more than a second to compute; what it draws from them is the same.
@@ -213,10 +216,15 @@ async def _run(arguments: list[str], folder: Path, guard: Guard, deadline_s: flo
         "PYTHONWARNINGS": "ignore",
     }
     child = await ChildProcess.start(
-        arguments, name="schemathesis", guard=guard, environment=environment, folder=folder
+        arguments,
+        name="schemathesis",
+        guard=guard,
+        environment=environment,
+        folder=folder,
+        namespace=settings.come_from,
     )
     try:
-        done, _ = await asyncio.wait({child.exited}, timeout=deadline_s)
+        done, _ = await asyncio.wait({child.exited}, timeout=settings.deadline_s)
     finally:
         code = await child.stop(STOP_GRACE_S)
     return not done, code, child.tail()

@@ -20,7 +20,7 @@ import jsonpatch
 
 import conformance
 from conformance.checks.catalogue import complete_catalogue
-from conformance.faults import REFERENCE, Fault, complete_faults
+from conformance.faults import REFERENCE, REFERENCES, Fault, complete_faults
 from conformance.model.check import Catalogue
 from conformance.model.errors import UsageError
 from conformance.model.run_file import Bounds
@@ -31,10 +31,13 @@ from conformance.plugin.loading import load_run
 from conformance.plugin.options import RunOptions
 from conformance.plugin.run import Run, catalogue_digest
 from conformance.system.folders import bundled
+from conformance.system.namespaces import why_unavailable
 
 __all__ = ["CLEAN", "Observed", "Row", "choose_faults", "matrix_json", "run_rows", "unreached_reasons"]
 
 CLEAN = "clean-reference"
+CLEAN_ROWS = {CLEAN + name.removeprefix(REFERENCE): name for name in REFERENCES}
+"""The clean rows, one for each run file of the reference."""
 GENERATED_EXAMPLES = 3
 """Generated calls for each operation: enough for the seeded defects, which do not hide."""
 
@@ -66,17 +69,19 @@ class Row:
     expected: tuple[Observed, ...]
     observed: tuple[Observed, ...]
     trouble: str = ""
+    skipped: str = ""
+    """Why it was not run: this machine lacks what its topology needs."""
 
     @property
     def caught(self) -> bool:
-        """All of its checks said what they should, and no other minded."""
+        """All of its checks said what they should, and no other minded. A skipped row has caught nothing."""
         wanted = {(each.check, each.verdict, each.reason) for each in self.expected}
         found = {(each.check, each.verdict, each.reason) for each in self.observed}
-        return wanted == found and not self.trouble
+        return wanted == found and not self.trouble and not self.skipped
 
 
 def choose_faults(areas: Iterable[str] = (), ids: Iterable[str] = ()) -> list[str]:
-    """The clean reference first, then the faults of these areas or with these ids; all by default.
+    """The clean references that they need first, then the faults of these areas or with these ids; all by default.
 
     Raises:
         UsageError: there is no such area or fault.
@@ -92,7 +97,8 @@ def choose_faults(areas: Iterable[str] = (), ids: Iterable[str] = ()) -> list[st
         )
     everything = not wanted_areas and not wanted
     chosen = [each for each, fault in faults.items() if everything or fault.area in wanted_areas or each in wanted]
-    return [CLEAN, *chosen]
+    needed = set(REFERENCES) if everything else {faults[each].on for each in chosen}
+    return [*(row for row, name in CLEAN_ROWS.items() if name in needed), *chosen]
 
 
 def run_rows(ids: list[str], *, workers: int | None = None) -> Iterator[Row]:
@@ -116,9 +122,18 @@ def run_rows(ids: list[str], *, workers: int | None = None) -> Iterator[Row]:
 
 def run_row(id: str) -> Row:  # noqa: A002 -- the word that everybody uses
     """Run one row in this process: a mesh with the fault, and all checks on it."""
-    fault = None if id == CLEAN else complete_faults()[id]
+    fault = None if id in CLEAN_ROWS else complete_faults()[id]
     options = RunOptions(runtime="process")
-    loaded = load_run(bundled(f"fixtures/{REFERENCE}.meshmark.yaml"), options)
+    loaded = load_run(bundled(f"fixtures/{fault.on if fault else CLEAN_ROWS[id]}.meshmark.yaml"), options)
+    row = Row(
+        fault=id,
+        area=fault.area if fault else "",
+        defect=fault.defect if fault else "Nothing is wrong: the reference as it is.",
+        expected=_expected(fault),
+        observed=(),
+    )
+    if loaded.run_file.separate_hosts and (why := why_unavailable()):
+        return replace(row, skipped=f"no hosts of their own: {why}")
     budget = loaded.run_file.generated_input.model_copy(update={"examples": GENERATED_EXAMPLES})
     changes = {"generated_input": budget, "timeouts": TIMEOUTS, "bounds": BOUNDS}
     loaded = replace(loaded, run_file=loaded.run_file.model_copy(update=changes))
@@ -130,14 +145,8 @@ def run_row(id: str) -> Row:  # noqa: A002 -- the word that everybody uses
     finally:
         run.close()
     observed = [Observed(each.check, each.verdict, each.reason, each.seen) for each in results]
-    return Row(
-        fault=id,
-        area=fault.area if fault else "",
-        defect=fault.defect if fault else "Nothing is wrong: the reference as it is.",
-        expected=_expected(fault),
-        observed=tuple(each for each in observed if each.verdict is not Verdict.PASS),
-        trouble=str(run.trouble or ""),
-    )
+    failed = tuple(each for each in observed if each.verdict is not Verdict.PASS)
+    return replace(row, observed=failed, trouble=str(run.trouble or ""))
 
 
 def _patched(contract: Contract, fault: Fault) -> Contract:
@@ -155,8 +164,11 @@ def _expected(fault: Fault | None) -> tuple[Observed, ...]:
 
 
 def unreached_reasons(catalogue: Catalogue, rows: Iterable[Row]) -> list[str]:
-    """Reasons that a check declares and no fault has brought about, as `MTLS-001: wrong-reason`."""
-    reached = {(each.check, each.reason) for row in rows for each in row.observed}
+    """Reasons that a check declares and no fault has brought about, as `MTLS-001: wrong-reason`.
+
+    About those of skipped rows nothing is known, so they are not named.
+    """
+    reached = {(each.check, each.reason) for row in rows for each in (row.expected if row.skipped else row.observed)}
     return [
         f"{check.id}: {reason}"
         for check in catalogue.checks
@@ -183,6 +195,7 @@ def matrix_json(rows: Iterable[Row]) -> dict[str, Any]:
                 ],
                 "caught": row.caught,
             }
+            | ({"skipped": row.skipped} if row.skipped else {})
             for row in sorted(rows, key=lambda row: (row.area, row.fault))
         ],
     }

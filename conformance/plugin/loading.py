@@ -107,6 +107,7 @@ def load_run(path: Path, options: RunOptions) -> LoadedRun:
         profile,
         declared=frozenset(Feature(feature) for feature in run_file.features),
         topology=Topology(run_file.topology),
+        separate_hosts=run_file.separate_hosts,
         only=only,
     )
     return LoadedRun(

@@ -8,7 +8,7 @@ from typing import Literal
 
 from conformance.model.errors import UsageError
 
-__all__ = ["DEFAULT_OUT", "RunOptions", "selected_checks"]
+__all__ = ["DEFAULT_OUT", "RunOptions", "RuntimeChoice", "selected_checks"]
 
 RuntimeChoice = Literal["auto", "process", "container"]
 DEFAULT_OUT = Path("meshmark-report")

@@ -13,18 +13,18 @@ from typing import Any, TypeVar
 
 import conformance
 from conformance.envoy.choose import choose_runtime
-from conformance.mesh import Applications, Mesh, Modifier, Overlays, registrable
-from conformance.model.check import Catalogue
-from conformance.model.errors import MeshmarkError, SuiteFault
+from conformance.mesh import Applications, HostSites, Mesh, Modifier, Overlays, SharedLoopback, registrable
+from conformance.model.check import Catalogue, Topology
+from conformance.model.errors import MeshmarkError, SuiteFault, UsageError
 from conformance.model.record import PlanEntry, RunRecord, apply_waivers
 from conformance.model.verdict import Result, now
 from conformance.plugin.loading import LoadedRun
 from conformance.plugin.mesh_thread import MeshThread
-from conformance.plugin.options import RunOptions
+from conformance.plugin.options import RunOptions, RuntimeChoice
 from conformance.probe import Execution, SubjectFacts
 from conformance.system.guard import Guard
 
-__all__ = ["Run", "catalogue_digest", "make_record", "subject_facts"]
+__all__ = ["Run", "catalogue_digest", "make_record", "subject_facts", "wanted_runtime"]
 
 T = TypeVar("T")
 
@@ -87,20 +87,19 @@ class Run:
         self._thread = MeshThread()
         self._guard = Guard()
         timeouts = loaded.run_file.timeout_table()
-        choice = self._thread.run(
-            choose_runtime(
-                self._options.runtime or loaded.run_file.runtime,
-                self._options.envoy or loaded.run_file.envoy,
-                self._guard,
-            )
-        )
+        envoy = self._options.envoy or loaded.run_file.envoy
+        choice = self._thread.run(choose_runtime(wanted_runtime(loaded, self._options), envoy, self._guard))
+        modifiers = [self._overlays, *self._modifiers]
+        topology = Topology(loaded.run_file.topology)
+        rewire = [modifier.wiring for modifier in modifiers]
         mesh = Mesh(
             applications=Applications.of(loaded.run_file, loaded.path.resolve().parent, timeouts, self._guard),
             runtime=choice.runtime,
             timeouts=timeouts,
             guard=self._guard,
-            modifiers=[self._overlays, *self._modifiers],
+            modifiers=modifiers,
             operations=registrable(loaded.contracts),
+            sites=HostSites(topology, rewire) if loaded.run_file.separate_hosts else SharedLoopback(),
         )
         self._thread.run(mesh.__aenter__())
         self._mesh = mesh
@@ -109,10 +108,28 @@ class Run:
             "envoy_version": mesh.runtime.version,
             "envoy_digest": mesh.runtime.digest,
             "runtime": mesh.runtime.kind,
+            "hosts": "separate" if loaded.run_file.separate_hosts else "shared",
             "runtime_reason": choice.reason,
         }
         self._execution = Execution(mesh, subject_facts(loaded), reproduce=_reproduce(loaded))
         return self._execution
+
+
+def wanted_runtime(loaded: LoadedRun, options: RunOptions) -> RuntimeChoice:
+    """What the options say, or the run file: on hosts of their own, security servers are processes.
+
+    Raises:
+        UsageError: containers were asked for on hosts of their own.
+
+    """
+    wanted = options.runtime or loaded.run_file.runtime
+    if not loaded.run_file.separate_hosts:
+        return wanted
+    if wanted == "container":
+        raise UsageError(
+            "containers cannot be put on hosts of their own", where="--runtime", next_step="use --runtime process"
+        )
+    return "process"
 
 
 def subject_facts(loaded: LoadedRun) -> SubjectFacts:
@@ -185,6 +202,7 @@ def make_record(
             ],
         },
         profile=loaded.profile.id,
+        topology=Topology(loaded.run_file.topology),
         plan=loaded.plan,
         results=complete,
         waivers=apply_waivers(loaded.waivers, complete, datetime.now(UTC).date()),

@@ -5,6 +5,8 @@ from ssl import TLSVersion
 from conformance.mesh import (
     BYSTANDER,
     CALLER,
+    FOR_FOREIGNERS,
+    GATEWAY,
     WITNESS,
     Answer,
     Arrival,
@@ -13,6 +15,7 @@ from conformance.mesh import (
     WitnessEndpoint,
     refusing_address,
 )
+from conformance.model.check import Topology
 from conformance.model.policy import (
     AccessRule,
     BearerTokens,
@@ -34,6 +37,7 @@ from conformance.probe.contract_work import Exercised
 from conformance.probe.credentials import CredentialKind
 from conformance.probe.exchange import Exchange, KeptConnection
 from conformance.probe.execution import Execution
+from conformance.probe.hosts import ForeignKind, Hosts, Purpose, Way
 from conformance.probe.introduction import Introduction
 from conformance.probe.joining import NEWCOMER, Joined
 from conformance.probe.probe import Life, Probe, SubjectFacts
@@ -46,6 +50,8 @@ __all__ = [
     "BYSTANDER",
     "CALLER",
     "CORRELATION_ID",
+    "FOR_FOREIGNERS",
+    "GATEWAY",
     "NEWCOMER",
     "WITNESS",
     "AccessRule",
@@ -62,7 +68,9 @@ __all__ = [
     "Execution",
     "Exercised",
     "Feature",
+    "ForeignKind",
     "FuzzReport",
+    "Hosts",
     "Introduction",
     "Joined",
     "KeptConnection",
@@ -75,15 +83,18 @@ __all__ = [
     "PathMatchKind",
     "Probe",
     "Propagation",
+    "Purpose",
     "RetryPolicy",
     "Route",
     "Span",
     "SteadyTraffic",
     "SubjectFacts",
     "TLSVersion",
+    "Topology",
     "TraceContext",
     "Updates",
     "WatchedCall",
+    "Way",
     "WitnessEndpoint",
     "refusing_address",
 ]

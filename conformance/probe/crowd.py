@@ -56,7 +56,8 @@ class Crowd:
         request = (
             f"POST /{WITNESS}{path} HTTP/1.1\r\nhost: mesh\r\n{NONCE_HEADER}: {nonce}\r\ncontent-length: 0\r\n\r\n"
         )
-        reader, writer = await asyncio.open_connection(origin.host, origin.port)
+        here = self._mesh.sites.application(CALLER)
+        reader, writer = await here.open_connection(origin.host, origin.port, timeout=self._mesh.timeouts.request)
         received = bytearray()
         with closing(writer), suppress(TimeoutError, ConnectionError):
             async with asyncio.timeout(self._mesh.timeouts.request):

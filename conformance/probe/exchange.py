@@ -14,6 +14,8 @@ import httpx
 
 from conformance.mesh import NONCE_HEADER
 from conformance.model.policy import Endpoint
+from conformance.system.calling import transport_from
+from conformance.system.location import HERE, Location
 
 __all__ = ["Exchange", "KeptConnection", "new_nonce"]
 
@@ -95,19 +97,25 @@ class KeptConnection:
     """
 
     def __init__(
-        self, origin: Endpoint, *, timeout: float, tls: ssl.SSLContext | None = None, http2: bool = False
+        self,
+        origin: Endpoint,
+        *,
+        timeout: float,
+        tls: ssl.SSLContext | None = None,
+        http2: bool = False,
+        come_from: Location = HERE,
     ) -> None:
         scheme = "https" if tls else "http"
         self._timeout = timeout
         self._base = f"{scheme}://{origin.host}:{origin.port}"
-        self._client = httpx.AsyncClient(
+        transport = transport_from(
+            come_from.namespace,
             verify=tls or False,  # without TLS there is nothing to verify
             http1=not http2,
             http2=http2,
-            timeout=timeout,
-            trust_env=False,
             limits=httpx.Limits(max_connections=1, max_keepalive_connections=1, keepalive_expiry=None),
         )
+        self._client = httpx.AsyncClient(transport=transport, timeout=timeout, trust_env=False)
 
     async def __aenter__(self) -> KeptConnection:
         return self

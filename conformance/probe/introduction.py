@@ -24,6 +24,7 @@ from conformance.model.errors import DeadlineExceeded
 from conformance.model.policy import Endpoint
 from conformance.probe.access_log import AccessLog, LogLine
 from conformance.system.deadlines import until
+from conformance.system.location import HERE, Location
 
 __all__ = ["Introduction", "introduce", "introduce_in_plaintext"]
 
@@ -82,6 +83,7 @@ async def introduce(
     log: AccessLog,
     handshakes: Callable[[], Awaitable[int]],
     timeout: float,
+    come_from: Location = HERE,
 ) -> Introduction:
     """Shake hands, wait to be accepted or refused, and if accepted send one GET.
 
@@ -93,12 +95,16 @@ async def introduce(
         log: the security server's access log.
         handshakes: reads the listener's count of completed handshakes.
         timeout: seconds for all of it.
+        come_from: where the client is.
 
     """
     before = await handshakes()
-    connected = await asyncio.to_thread(socket.create_connection, (address.host, address.port), timeout)
+    try:
+        connected = await come_from.connect(address.host, address.port, timeout=timeout)
+    except OSError as problem:
+        return Introduction(nonce=nonce, local_port=0, alert=f"no connection: {problem.strerror or problem}")
     port = int(connected.getsockname()[1])
-    ended = _end_of_connection(log, port)
+    ended = _end_of_connection(log, connected)
     decided = threading.Event()
     client = asyncio.create_task(
         asyncio.to_thread(_client, connected, context, address, target, nonce, decided, timeout)
@@ -116,24 +122,25 @@ async def introduce(
 
 
 async def introduce_in_plaintext(
-    address: Endpoint, *, target: str, nonce: str, log: AccessLog, timeout: float
+    address: Endpoint, *, target: str, nonce: str, log: AccessLog, timeout: float, come_from: Location = HERE
 ) -> Introduction:
     """Send an HTTP request without TLS, as somebody who has no idea, or hopes for a careless server."""
-    connected = await asyncio.to_thread(socket.create_connection, (address.host, address.port), timeout)
+    connected = await come_from.connect(address.host, address.port, timeout=timeout)
     port = int(connected.getsockname()[1])
-    ended = _end_of_connection(log, port)
+    ended = _end_of_connection(log, connected)
     seen = await asyncio.to_thread(_plain_client, connected, target, nonce)
     if seen.accepted:
         return replace(seen, local_port=port)
     return replace(seen, local_port=port, server_reason=await _reason(ended, timeout))
 
 
-def _end_of_connection(log: AccessLog, port: int) -> Callable[[], LogLine | None]:
-    """What the log says of the end of the connection from `port` that has just begun, once it says it.
+def _end_of_connection(log: AccessLog, connected: socket.socket) -> Callable[[], LogLine | None]:
+    """What the log says of the end of a connection that has just begun, once it says it.
 
     Ports are used again: an earlier connection from the same one may be in the log already, with another reason.
     """
-    address = f"127.0.0.1:{port}"
+    host, port = connected.getsockname()
+    address = f"{host}:{port}"
     earlier = len(log.lines(kind="connection", peer_address=address))
 
     def ended() -> LogLine | None:

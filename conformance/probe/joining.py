@@ -7,7 +7,6 @@ none of their calls is forgotten.
 from __future__ import annotations
 
 import asyncio
-import socket
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
@@ -26,7 +25,6 @@ __all__ = ["NEWCOMER", "Joined", "Joining"]
 
 NEWCOMER = "newcomer"
 """The security server that joins, and its service."""
-LOOPBACK = "127.0.0.1"
 ANSWERS = 5
 """For each caller: those that decide are the first ones."""
 
@@ -64,7 +62,8 @@ class Joining:
         witness = (mesh.witness_endpoint.endpoint,)
         # Behind the witness, too, the rules are judged on their own.
         joined = Joined(ServicePolicy(NEWCOMER, endpoints=witness, access=access, authentication=False))
-        door = Endpoint(LOOPBACK, free_port(LOOPBACK, socket.socket))
+        site = mesh.sites.server(mesh.subject)
+        door = Endpoint(site.address, free_port(site.address, site.tcp_socket))
         async with mesh.newcomer(joined.policy, port=door.port) as member:
             knocking = [_Knocking(mesh, caller, door) for caller in callers]
             tasks = [asyncio.create_task(each.go_on()) for each in knocking]
@@ -115,6 +114,7 @@ class _Knocking:
         credential = mesh.trust_domain.issue(mesh.identity_path(caller))
         self._tls = credential.client_context(mesh.trust_domain.bundle_pem)
         self._door, self._timeout = door, mesh.timeouts.request
+        self._here = mesh.sites.server(caller)
         self.exchanges: list[Exchange] = []
         self.over = False
 
@@ -131,6 +131,8 @@ class _Knocking:
     async def go_on(self) -> None:
         """Until it is over; one call after the other."""
         while not self.over:
-            async with KeptConnection(self._door, timeout=self._timeout, tls=self._tls) as connection:
+            async with KeptConnection(
+                self._door, timeout=self._timeout, tls=self._tls, come_from=self._here
+            ) as connection:
                 call = connection.call(f"/{NEWCOMER}/knock", method="POST", nonce=new_nonce())
                 self.exchanges.append(await call)

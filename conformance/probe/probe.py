@@ -10,12 +10,22 @@ import asyncio
 import ssl
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
-from conformance.mesh import CALLER, WITNESS, Answer, Arrival, Imposter, Mesh, Propagation, WitnessEndpoint
+from conformance.mesh import (
+    CALLER,
+    WITNESS,
+    Answer,
+    Arrival,
+    Imposter,
+    Mesh,
+    Propagation,
+    WitnessEndpoint,
+    refusing_address,
+)
 from conformance.model.errors import DeadlineExceeded, EnvironmentFault
 from conformance.model.policy import AccessRule, Endpoint, ServicePolicy
 from conformance.model.run_file import Bounds
@@ -33,6 +43,7 @@ from conformance.probe.contract_work import Exercised, exercise, merged_headers
 from conformance.probe.credentials import STRANGER_PATH, CredentialKind, make_credential
 from conformance.probe.crowd import Crowd
 from conformance.probe.exchange import Exchange, KeptConnection, new_nonce
+from conformance.probe.hosts import Hosts
 from conformance.probe.introduction import Introduction, introduce, introduce_in_plaintext
 from conformance.probe.joining import Joining
 from conformance.probe.judgement import Recorder
@@ -99,6 +110,7 @@ class Probe:
         self.crowd = Crowd(mesh)
         self.registry = Registry(mesh)
         self.tracing = Tracing(self, mesh)
+        self.hosts = Hosts(mesh, self._log)
 
     # ------------------------------------------------------------------ calls through the mesh
 
@@ -139,16 +151,20 @@ class Probe:
 
         Each call over it may take so many seconds longer than others, because it waits for something else to happen.
         """
-        async with KeptConnection(self._outbound(), timeout=self.timeouts.request + patience) as kept:
+        here, limit = self._mesh.sites.application(CALLER), self.timeouts.request + patience
+        async with KeptConnection(self._outbound(), timeout=limit, come_from=here) as kept:
             yield kept
 
     @asynccontextmanager
     async def peer_connection(self, identity: str = CALLER, *, http2: bool = False) -> AsyncIterator[KeptConnection]:
-        """A connection straight to the subject's security server, over mTLS, under a member's identity."""
+        """A connection straight to the subject's security server, over mTLS, as a member's security server."""
         credential = self._mesh.trust_domain.issue(self._mesh.identity_path(identity))
         alpn = ("h2",) if http2 else ("http/1.1",)
         context = credential.client_context(self._mesh.trust_domain.bundle_pem, alpn=alpn)
-        async with KeptConnection(self._door(), timeout=self.timeouts.request, tls=context, http2=http2) as kept:
+        here = self._mesh.sites.server(identity)
+        async with KeptConnection(
+            self._door(), timeout=self.timeouts.request, tls=context, http2=http2, come_from=here
+        ) as kept:
             yield kept
 
     @asynccontextmanager
@@ -192,6 +208,7 @@ class Probe:
             log=self._log(self.subject.name),
             handshakes=self._handshakes,
             timeout=self.timeouts.handshake,
+            come_from=self._mesh.sites.server(CALLER),
         )
 
     async def introduce_in_plaintext(self) -> Introduction:
@@ -202,6 +219,7 @@ class Probe:
             nonce=new_nonce(),
             log=self._log(self.subject.name),
             timeout=self.timeouts.handshake,
+            come_from=self._mesh.sites.server(CALLER),
         )
 
     @asynccontextmanager
@@ -214,7 +232,7 @@ class Probe:
         kind = CredentialKind(self._mesh.credential_kind(kind))
         path = self._mesh.identity_path(self.subject.name)
         credential = make_credential(kind, self._mesh.trust_domain, path)
-        peer = await imposter.start(credential, self._mesh.trust_domain.bundle_pem)
+        peer = await imposter.start(credential, self._mesh.trust_domain.bundle_pem, self._mesh.sites.elsewhere)
         try:
             policy = ServicePolicy(service=service, retry=None)
             await self._mesh.register(policy, provider=self.subject.name, peer=peer)
@@ -338,11 +356,15 @@ class Probe:
     @asynccontextmanager
     async def extra_endpoint(self, name: str = "extra") -> AsyncIterator[WitnessEndpoint]:
         """One more endpoint of the witness; calls find it once a policy names its address. Set its `answer` at will."""
-        endpoint = await self._mesh.witness.open_endpoint(name)
+        endpoint = await self._mesh.witness.open_endpoint(name, self._mesh.sites.application(self.subject.name))
         try:
             yield endpoint
         finally:
             await self._mesh.witness.close_endpoint(endpoint)
+
+    def refusing_address(self) -> AbstractContextManager[Endpoint]:
+        """An address beside the witness that refuses every connection."""
+        return refusing_address(self._mesh.sites.application(self.subject.name))
 
     @property
     def held(self) -> int:
@@ -375,6 +397,7 @@ class Probe:
                     tls=ClientTls(credential.certificate_chain, credential.private_key, authorities),
                     only=[each.key for each in contract.operations if each.key not in skipped] if skipped else None,
                     origin_header=FORWARDED_HEADER,
+                    come_from=mesh.sites.server(CALLER).namespace,
                 ),
             )
 
@@ -397,6 +420,14 @@ class Probe:
         def written() -> LogLine | None:
             lines = self.lines(exchange, server)
             return lines[-1] if lines else None
+
+        return await self.eventually(written, what="the call is in the access log", timeout=self.timeouts.observed)
+
+    async def line_of(self, nonce: str) -> LogLine | None:
+        """The access-log line at the subject's security server of a call that came in from abroad."""
+
+        def written() -> LogLine | None:
+            return next(iter(self._log(self.subject.name).lines(kind="inbound", nonce=nonce)), None)
 
         return await self.eventually(written, what="the call is in the access log", timeout=self.timeouts.observed)
 

@@ -88,7 +88,7 @@ class Tracing:
         last = ServicePolicy(
             service=LAST,
             provider=CALLER,
-            endpoints=(self._mesh.witness_endpoint.endpoint,),
+            endpoints=(await self._mesh.witness_beside(CALLER),),
             access=(AccessRule(self._mesh.identity(bystander)),),
         )
         opened = middle.changed(access=(*middle.access, AccessRule(self._mesh.identity(subject))))
@@ -110,7 +110,7 @@ class Tracing:
         through = self._probe.subject.name, BYSTANDER
         targets = f"/{BYSTANDER}/second", f"/{LAST}/third"
         onward = [
-            Answer(onward=Onward(self._outbound(server), target))
+            Answer(onward=Onward(self._outbound(server), target, self._mesh.sites.application(server)))
             for server, target in zip(through, targets, strict=True)
         ]
         return await self._probe.call("/first", method="POST", headers=headers, answers=[*onward, Answer()])

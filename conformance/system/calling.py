@@ -25,17 +25,22 @@ LONGEST_CONNECT_S = 60.0
 
 
 def transport_from(
-    namespace: NetworkNamespace,
+    namespace: NetworkNamespace | None,
     *,
     verify: ssl.SSLContext | bool = True,
     http1: bool = True,
     http2: bool = False,
     limits: httpx.Limits | None = None,
 ) -> httpx.AsyncHTTPTransport:
-    """For `httpx.AsyncClient(transport=...)`. Hosts in URLs must be IPv4 addresses: there is no name service inside."""
+    """For `httpx.AsyncClient(transport=...)`. Hosts in URLs must be IPv4 addresses: there is no name service inside.
+
+    Without a namespace it is httpx's own transport.
+    """
     transport = httpx.AsyncHTTPTransport(
         verify=verify, trust_env=False, http1=http1, http2=http2, limits=limits or httpx.Limits()
     )
+    if namespace is None:
+        return transport
     # httpx hands on everything to httpcore's pool but this; both have exact pins, and a test calls through it.
     pool: Any = transport._pool
     pool._network_backend = _Inside(namespace)

@@ -23,7 +23,7 @@ from typing import TypeVar
 
 from conformance.model.errors import EnvironmentFault
 
-__all__ = ["NetworkNamespace", "connect_from", "system_program", "why_unavailable"]
+__all__ = ["NetworkNamespace", "connect_from", "system_program", "tcp_socket", "why_unavailable"]
 
 T = TypeVar("T")
 
@@ -71,9 +71,7 @@ class NetworkNamespace:
 
     def tcp_socket(self) -> socket.socket:
         """A TCP socket, not blocking and not connected, that lives inside."""
-        made = self.within(lambda: socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP))
-        made.setblocking(False)
-        return made
+        return self.within(tcp_socket)
 
     def listener(self, host: str, port: int = 0) -> socket.socket:
         """A TCP socket that listens inside; for `asyncio.start_server(sock=...)` and its like. Port 0: any.
@@ -103,15 +101,17 @@ class NetworkNamespace:
             result.set_exception(problem)
 
 
-async def connect_from(namespace: NetworkNamespace, host: str, port: int, *, timeout: float) -> socket.socket:
+async def connect_from(namespace: NetworkNamespace | None, host: str, port: int, *, timeout: float) -> socket.socket:
     """A TCP connection from inside a namespace, handed to this process; `asyncio.open_connection(sock=...)` takes it.
+
+    Without a namespace it is one from the runner's own network.
 
     Raises:
         OSError: as from any connect: refused, unreachable; TimeoutError after `timeout` seconds.
         EnvironmentFault: the namespace is gone, or may not be entered.
 
     """
-    made = namespace.tcp_socket()
+    made = namespace.tcp_socket() if namespace else tcp_socket()
     try:
         # As asyncio does for connections of its own: an answer must not wait for an acknowledgement.
         made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -140,6 +140,13 @@ def why_unavailable() -> str | None:
     effective = int(status["CapEff"], 16)
     missing = [name for name, number in NEEDED_CAPABILITIES.items() if not effective >> number & 1]
     return f"{' and '.join(missing)} missing: only root has that by default" if missing else None
+
+
+def tcp_socket() -> socket.socket:
+    """A TCP socket, not blocking and not connected, in the runner's own network."""
+    made = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    made.setblocking(False)
+    return made
 
 
 def _enter(file: Path) -> None:

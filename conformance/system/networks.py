@@ -3,20 +3,23 @@
     host --veth--+
     host --veth--+-- bridge, in a namespace of its own
     host --veth--+
+      |
+      +--veth-- host on a cable of its own, which is not plugged into the bridge
 
 Invariants: nothing of it is in the machine's own network, so parallel networks may use the same addresses and nobody
 outside is reached or disturbed; hosts do not forward; a host that was made with neighbours has a way to these and to
 nobody else, and accepts nothing from anybody else (it has no route back, and drops what comes from where it has none),
-whatever routes others may add; there is no IPv6 between hosts, by which a rule for IPv4 could be bypassed; everything
-is gone with the run, even if the runner is killed.
+whatever routes others may add; so it is with a host at the end of a cable, and nobody else answers there at the address
+of the host at the other end; there is no IPv6 between hosts, by which a rule for IPv4 could be bypassed; everything is
+gone with the run, even if the runner is killed.
 """
 
 from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from ipaddress import IPv4Address
 from pathlib import Path
 from uuid import uuid4
@@ -24,6 +27,7 @@ from uuid import uuid4
 from conformance.model.errors import EnvironmentFault
 from conformance.system.guard import Guard
 from conformance.system.namespaces import NetworkNamespace, system_program, why_unavailable
+from conformance.system.wire import Wire
 
 __all__ = ["NAMED_NAMESPACES", "Host", "Network"]
 
@@ -31,6 +35,8 @@ NAMED_NAMESPACES = Path("/run/netns")
 """Where iproute2 keeps the names of namespaces."""
 FIRST_ADDRESS = IPv4Address("10.99.0.1")
 PREFIX_LENGTH = 16
+FIRST_CABLE = IPv4Address("10.98.0.0")
+CABLES = f"{FIRST_CABLE}/{PREFIX_LENGTH}"
 INTERFACE = "eth0"
 SYSTEM_SETTINGS = {
     # New namespaces may inherit what the machine has, and a machine with a container engine forwards.
@@ -46,21 +52,33 @@ class Host:
 
     name: str
     address: str
+    """On the bridge; empty if it is not plugged in there."""
     namespace: NetworkNamespace
+    cables: Mapping[str, str] = field(default_factory=dict)
+    """Its own address on the cable to each of these hosts."""
 
 
 class Network:
     """Hosts by name: `network["registry"].address`. Remove it at the end, after the programs in it have ended."""
 
-    def __init__(self, hosts: Mapping[str, Host], prefix: str, guard: Guard) -> None:
+    def __init__(
+        self, hosts: Mapping[str, Host], prefix: str, guard: Guard, cables: Sequence[tuple[str, str]] = ()
+    ) -> None:
         self._hosts = dict(hosts)
         self._prefix = prefix
+        self._cables = tuple(cables)
         self._guard = guard
         self._removed = False
 
     @classmethod
     async def create(
-        cls, hosts: Iterable[str], *, guard: Guard, neighbours: Mapping[str, Sequence[str]] | None = None
+        cls,
+        hosts: Iterable[str],
+        *,
+        guard: Guard,
+        neighbours: Mapping[str, Sequence[str]] | None = None,
+        cables: Sequence[tuple[str, str]] = (),
+        unplugged: Collection[str] = (),
     ) -> Network:
         """Make the hosts.
 
@@ -68,6 +86,8 @@ class Network:
             hosts: their names.
             guard: removes the network, and ends the programs in it, should this runner die.
             neighbours: for each host that may not speak with all others, those that it may speak with.
+            cables: pairs of hosts with a cable between them on which nobody else is.
+            unplugged: hosts that are not plugged into the bridge.
 
         Raises:
             EnvironmentFault: this process may not, or the kernel cannot.
@@ -80,12 +100,21 @@ class Network:
                 next_step="run as root on Linux with iproute2, or let all listen on loopback",
             )
         prefix = f"meshmark-{guard.run}-{uuid4().hex[:6]}-"
+        at_ends: dict[str, dict[str, str]] = {}
+        for number, (one, other) in enumerate(cables):
+            at_ends.setdefault(one, {})[other] = str(FIRST_CABLE + 4 * number + 1)
+            at_ends.setdefault(other, {})[one] = str(FIRST_CABLE + 4 * number + 2)
         made = {
-            name: Host(name, str(FIRST_ADDRESS + number), NetworkNamespace(NAMED_NAMESPACES / f"{prefix}{number}"))
+            name: Host(
+                name,
+                "" if name in unplugged else str(FIRST_ADDRESS + number),
+                NetworkNamespace(NAMED_NAMESPACES / f"{prefix}{number}"),
+                at_ends.get(name, {}),
+            )
             for number, name in enumerate(hosts)
         }
         guard.protect("namespaces", _for_guard(prefix))
-        network = cls(made, prefix, guard)
+        network = cls(made, prefix, guard, cables)
         try:
             await network._make(neighbours or {})
         except BaseException:
@@ -104,6 +133,11 @@ class Network:
         """All hosts by name."""
         return self._hosts
 
+    @property
+    def wire(self) -> Wire:
+        """What everybody who is plugged in shares, to listen in on."""
+        return Wire(NetworkNamespace(NAMED_NAMESPACES / self._switch))
+
     async def remove(self) -> None:
         """Take the network away. Programs that still run in it see their network end with them, not before."""
         if not self._removed:
@@ -111,22 +145,31 @@ class Network:
             await self._ip([f"netns delete {name}" for name in _named(self._prefix)])
             self._guard.release("namespaces", _for_guard(self._prefix))
 
+    @property
+    def _switch(self) -> str:
+        return f"{self._prefix}switch"
+
     async def _make(self, neighbours: Mapping[str, Sequence[str]]) -> None:
-        switch = f"{self._prefix}switch"
+        switch = self._switch
         names = {host.name: host.namespace.file.name for host in self._hosts.values()}
+        plugged = [names[host.name] for host in self if host.address]
         await self._ip(
             [
                 *(f"netns add {name}" for name in (switch, *names.values())),
                 *(
                     f"link add {INTERFACE} netns {name} type veth peer name port{number} netns {switch}"
-                    for number, name in enumerate(names.values())
+                    for number, name in enumerate(plugged)
+                ),
+                *(
+                    f"link add cable{number} netns {names[one]} type veth peer name cable{number} netns {names[other]}"
+                    for number, (one, other) in enumerate(self._cables)
                 ),
             ]
         )
         await self._ip(
             [
                 "link add lan type bridge",
-                *(f"link set port{number} master lan addrgenmode none up" for number in range(len(names))),
+                *(f"link set port{number} master lan addrgenmode none up" for number in range(len(plugged))),
                 "link set lan addrgenmode none up",
             ],
             inside=switch,
@@ -137,14 +180,28 @@ class Network:
 
     def _settings(self, host: Host, neighbours: Sequence[str] | None) -> list[str]:
         host.namespace.within(_apply_system_settings)
-        length = PREFIX_LENGTH if neighbours is None else 32
-        return [
-            "link set lo up",
-            f"address add {host.address}/{length} dev {INTERFACE}",
-            # Without an IPv6 address, not even one of the link.
-            f"link set {INTERFACE} addrgenmode none up",
-            *(f"route add {self[name].address}/32 dev {INTERFACE}" for name in neighbours or ()),
-        ]
+        commands = ["link set lo up"]
+        if host.address:
+            length = PREFIX_LENGTH if neighbours is None else 32
+            commands += [
+                f"address add {host.address}/{length} dev {INTERFACE}",
+                # Without an IPv6 address, not even one of the link.
+                f"link set {INTERFACE} addrgenmode none up",
+                *(f"route add {self[name].address}/32 dev {INTERFACE}" for name in neighbours or ()),
+            ]
+        for number, ends in enumerate(self._cables):
+            if host.name in ends:
+                own = host.cables[ends[1] if host.name == ends[0] else ends[0]]
+                commands += [f"address add {own}/30 dev cable{number}", f"link set cable{number} addrgenmode none up"]
+        if host.address and host.cables:
+            # By default a host answers at each of its addresses, whichever way a call comes in.
+            local = "from all lookup local"
+            commands += [
+                f"rule add pref 1 iif {INTERFACE} to {CABLES} blackhole",
+                f"rule add pref 2 {local}",
+                f"rule del pref 0 {local}",
+            ]
+        return commands
 
     async def _ip(self, commands: Sequence[str], *, inside: str | None = None) -> None:
         """Run commands of iproute2, one after the other, in one process.

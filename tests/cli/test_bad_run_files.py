@@ -75,6 +75,36 @@ MISTAKES = [
     Mistake("unknown profile", GOOD + "profile: mesch\n", "8:1", ("unknown profile `mesch`", "mesh")),
     Mistake("unknown feature", GOOD + "features: [teleportation]\n", "8:12", ("teleportation",)),
     Mistake(
+        "a feature of another topology",
+        GOOD + "features: [tls-1.2, sidecar]\n",
+        "8:21",
+        ("the feature `sidecar` needs `topology: sidecar`", "here: inter-proxy"),
+    ),
+    Mistake(
+        "a feature that is judged between hosts",
+        GOOD + "features: [inter-proxy]\n",
+        "8:12",
+        ("`inter-proxy` is judged between hosts: add `hosts: separate`",),
+    ),
+    Mistake(
+        "a topology that shared hosts cannot have",
+        GOOD + "topology: sidecar\nhosts: shared\n",
+        "9:1",
+        ("`topology: sidecar` needs hosts of their own", "leave out `hosts: shared`"),
+    ),
+    Mistake(
+        "containers on hosts of their own",
+        GOOD.replace("runtime: process", "runtime: container") + "hosts: separate\n",
+        "7:1",
+        ("Envoy is run as a process", "`runtime: process`"),
+    ),
+    Mistake(
+        "a building block that runs elsewhere on a host of its own",
+        instead('  command: ["{python}", things.py, "{port}"]', "  url: http://192.0.2.1") + "topology: sidecar\n",
+        "6:3",
+        ("started by `command:`, not by `url:`",),
+    ),
+    Mistake(
         "unknown timeout", GOOD + "timeouts: {requst: 1}\n", "8:12", ("unknown timeout `requst`", "mean `request`?")
     ),
     Mistake("no time at all", GOOD + "timeouts: {request: 0}\n", "8:12", ("timeouts.request", "greater than 0")),

@@ -92,6 +92,7 @@ def entry(identifier: str, title: str, proves: Sequence[str], level: Level, **le
         remedy=REMEDIES.get(identifier, "mend the setting that its title names"),
         inconclusive={},
         topologies=(Topology.INTER_PROXY,),
+        separate_hosts=False,
         description=WHY.get(identifier, "It matters.\n\nIt is done as it has to be done."),
         body=never_called,
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from conformance.checks.catalogue import check
-from conformance.probe import CALLER, Answer, EvidenceKind, Exchange, Feature, Probe, RetryPolicy, refusing_address
+from conformance.probe import CALLER, Answer, EvidenceKind, Exchange, Feature, Probe, RetryPolicy
 
 DECLARED = RetryPolicy(attempts=2, statuses=(502, 503, 504), back_off_s=0.001)
 FAILURES = {
@@ -81,7 +81,7 @@ async def overcomes_passing_failures(probe: Probe) -> None:
     counted = all(each == ["1", "2"] for each in told.values()) and all(each == 2 for each in logged.values())
     probe.expect("attempts-not-told", counted, seen=f"the building block was told {told}, the access log {logged}")
 
-    with refusing_address() as refusing:
+    with probe.refusing_address() as refusing:
         policy = policy.changed(endpoints=(refusing, *policy.endpoints))
         in_force = await probe.put_in_force(policy)
         probe.require("policy-not-in-force", in_force, seen=f"no call was decided by policy {policy.version}")

@@ -54,6 +54,7 @@ seed(
         ],
         undecided("known-caller-refused"),
     )
+    | {"TOPOLOGY-006": undecided("registered-service-unreachable")}
     | {
         "MTLS-009": undecided("honest-upstream-not-reached"),
         "AUTHZ-003": undecided("allowed-path-refused"),
