@@ -118,7 +118,8 @@ async def keeps_the_correlation_id(probe: Probe) -> None:
     seen_at = []
     for exchange in exchanges:
         ids = [arrival.header(CORRELATION_ID) for arrival in probe.arrivals(exchange.nonce)]
-        logged = [((await probe.line(exchange, server)) or {}).get("correlation_id") for server in probe.mesh_members]
+        passed = dict.fromkeys(server for server, _ in probe.tracing.hops)
+        logged = [((await probe.line(exchange, server)) or {}).get("correlation_id") for server in passed]
         seen_at.append((ids, logged, exchange.header(CORRELATION_ID)))
     shown = [{"building blocks": ids, "access logs": logs, "answer": answer} for ids, logs, answer in seen_at]
     probe.record("correlation ids", EvidenceKind.ARRIVALS, {"calls": shown})
