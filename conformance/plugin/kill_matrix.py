@@ -117,12 +117,12 @@ def each_check_once() -> list[str]:
     """
     faults = complete_faults()
     failing = {
-        id: {check for check, caught in fault.caught_by.items() if caught.verdict is Verdict.FAIL}
-        for id, fault in faults.items()
+        fault.id: {check for check, caught in fault.caught_by.items() if caught.verdict is Verdict.FAIL}
+        for fault in faults.values()
     }
     left = {check.id for check in complete_catalogue().checks}
     chosen: list[str] = []
-    while left and (best := max(failing, key=lambda id: len(failing[id] & left))) and failing[best] & left:
+    while left and (best := max(failing, key=lambda fault: len(failing[fault] & left))) and failing[best] & left:
         chosen.append(best)
         left -= failing[best]
     return [*CLEAN_ROWS, *chosen]
