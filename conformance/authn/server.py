@@ -117,11 +117,13 @@ class AuthenticationService:
         self._log.start()
         return port
 
-    async def stop(self) -> None:
-        """Close the listener; questions under way fail. What is known stays, and a feed is followed on."""
+    async def stop(self, *, grace_s: float | None = None) -> None:
+        """Close the listener; questions under way fail, unless they end within `grace_s` seconds. What is known stays,
+        and a feed is followed on.
+        """
         server, self._server = self._server, None
         if server is not None:
-            await server.stop(None)
+            await server.stop(grace_s)
             await asyncio.to_thread(self._log.stop)
 
     async def restart(self) -> int | None:
@@ -132,7 +134,7 @@ class AuthenticationService:
         await self.stop()
         return await self.start(listen)
 
-    async def close(self) -> None:
+    async def close(self, *, grace_s: float | None = None) -> None:
         """Stop, and follow no feed any more."""
         following, self._following = self._following, None
         try:
@@ -141,7 +143,7 @@ class AuthenticationService:
                 with suppress(asyncio.CancelledError):
                     await following
         finally:
-            await self.stop()
+            await self.stop(grace_s=grace_s)
 
     def hang(self) -> None:
         """Answer nothing until `resume`; questions are kept."""

@@ -25,6 +25,7 @@ __all__ = ["main"]
         "mesh": "conformance.cli.mesh",
         "policy": "conformance.cli.policy",
         "selftest": "conformance.cli.selftest",
+        "serve": "conformance.cli.serve",
     },
     context_settings={"help_option_names": ["-h", "--help"]},
 )

@@ -94,7 +94,7 @@ def reports(found: Sequence[ProxyReport]) -> str:
     rows = []
     for each in found:
         row = [each.proxy, f"version {each.version}", each.state.value, f"since {each.since}"]
-        rows.append([*row, one_line(each.reason)] if each.reason else row)
+        rows.append([*row, one_line(each.reason_in_short)] if each.reason else row)
     return _columns(rows)
 
 

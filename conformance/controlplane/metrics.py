@@ -27,6 +27,11 @@ class Metrics:
         self._resources = self._counter("pushed_resources", "Resources in these responses.", "type")
         self._bytes = self._counter("pushed_bytes", "Bytes of these responses.", "type")
         self._answers = self._counter("answers", "What proxies said to them.", "type", "outcome")
+        self._refused = Counter(
+            "meshmark_controlplane_refused_streams",
+            "Streams whose certificate was not that of the node that they asked for.",
+            registry=self._registry,
+        )
         self._of = lru_cache(maxsize=None)(self._of_uncached)
 
     def sent(self, kind: ResourceType, resources: int, size: int) -> None:
@@ -39,6 +44,10 @@ class Metrics:
     def answered(self, kind: ResourceType, *, refused: bool) -> None:
         """A proxy accepted (ACK) or refused (NACK) one."""
         self._answers.labels(_name(kind), "rejected" if refused else "acknowledged").inc()
+
+    def not_admitted(self) -> None:
+        """Somebody asked for the configuration of a node that is not its own."""
+        self._refused.inc()
 
     def text(self, *, connected: int) -> bytes:
         """All of it, as a scrape gets it."""

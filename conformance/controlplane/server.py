@@ -17,6 +17,7 @@ from typing import Any
 import grpc
 import grpc.aio
 
+from conformance.controlplane.admission import Admission, Admits
 from conformance.controlplane.behaviour import Behaviour, Stage
 from conformance.controlplane.exchange import Dialect, Rejection
 from conformance.controlplane.metrics import Metrics
@@ -83,12 +84,20 @@ class Rejected(MeshmarkError):  # noqa: N818 -- it is what happened to a configu
 class ControlPlane:
     """Serves every node its own resources. All methods belong to the event loop that `start` was called on."""
 
-    def __init__(self, behaviour: Behaviour | None = None) -> None:
+    def __init__(self, behaviour: Behaviour | None = None, *, admits: Admits | None = None) -> None:
+        """Make one that has nothing for anybody.
+
+        Args:
+            behaviour: seeded defects.
+            admits: who may have whose configuration; None: whoever can reach the listener.
+
+        """
         self._behaviour = behaviour or Behaviour()
         self._epoch = new_epoch()
         self._nodes: dict[str, Node] = {}
         self._followers: list[Outcomes] = []
         self._metrics = Metrics()
+        self.admission = Admission(admits, self._metrics)
         self._server: grpc.aio.Server | None = None
 
     # -- life ----------------------------------------------------------------------------------------------------------
@@ -283,9 +292,11 @@ class ControlPlane:
             return
         if not first.node.id:
             await context.abort(grpc.StatusCode.INVALID_ARGUMENT, "the first request must carry node.id")
+        certificate = await self.admission.admit(first.node.id, context)
         node = self._node(first.node.id)
         stream = Stream(node, dialect, self._behaviour)
         node.streams.append(stream)
+        self.admission.enter(stream, node.id, certificate)
         node.record(EventKind.CONNECT)
         log.debug("node %s connected (%s)", node.id, dialect.value)
         stream.receive(first)
@@ -294,10 +305,13 @@ class ControlPlane:
             while (response := await stream.next_response()) is not None:
                 await context.write(response)
                 stream.written()
+            if not self.admission.still_admits(stream):
+                await self.admission.refuse(node.id, context)
             await reader
         finally:
             reader.cancel()
             stream.end()
+            self.admission.leave(stream)
             node.detach(stream)
             node.record(EventKind.DISCONNECT)
             self._drop_if_unused(node)

@@ -46,6 +46,13 @@ class MutualTlsAddress:
     authority: Path
     certificate: Path
     key: Path
+    others: tuple[tuple[str, int], ...] = ()
+    """Hosts and ports of further control planes of the same server name; any of them will do."""
+
+    @property
+    def places(self) -> tuple[tuple[str, int], ...]:
+        """All hosts and ports."""
+        return ((self.host, self.port), *self.others)
 
 
 def bootstrap(
@@ -107,20 +114,21 @@ def _ads(api_type: ApiType) -> dict[str, Any]:
 
 
 def _xds_cluster(xds: Path | MutualTlsAddress) -> dict[str, Any]:
-    discovery = "STATIC"
+    discovery: dict[str, Any] = {"type": "STATIC"}
     if isinstance(xds, Path):
-        address: dict[str, Any] = {"pipe": {"path": str(xds)}}
+        addresses: list[dict[str, Any]] = [{"pipe": {"path": str(xds)}}]
     else:
-        address = {"socket_address": {"address": xds.host, "port_value": xds.port}}
-        if not _is_ip_address(xds.host):
-            discovery = "STRICT_DNS"
+        addresses = [{"socket_address": {"address": host, "port_value": port}} for host, port in xds.places]
+        if not all(_is_ip_address(host) for host, _ in xds.places):
+            # By default a name with any IPv6 address has no other, and control planes listen on IPv4.
+            discovery = {"type": "STRICT_DNS", "dns_lookup_family": "V4_PREFERRED"}
     cluster: dict[str, Any] = {
         "name": XDS_CLUSTER,
-        "type": discovery,
+        **discovery,
         "connect_timeout": "1s",
         "load_assignment": {
             "cluster_name": XDS_CLUSTER,
-            "endpoints": [{"lb_endpoints": [{"endpoint": {"address": address}}]}],
+            "endpoints": [{"lb_endpoints": [{"endpoint": {"address": address}} for address in addresses]}],
         },
         "typed_extension_protocol_options": {
             "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {

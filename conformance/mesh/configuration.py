@@ -24,11 +24,11 @@ from conformance.controlplane.rendering import (
     render_xroad,
 )
 from conformance.controlplane.resources import Reference
-from conformance.mesh.member import Member
+from conformance.mesh.member import Listening, Member
 from conformance.mesh.modifiers import Modifier, Resources
 from conformance.model.policies import Kind, MemberPolicy, MeshPolicy, Policy, PolicyChange, PolicyKey, key_of
 from conformance.model.policy import Endpoint, ServicePolicy
-from conformance.pki import TrustDomain, system_roots_pem
+from conformance.pki import GivenAuthority, TrustDomain, system_roots_pem
 
 __all__ = ["Configuration", "Difference", "Layout"]
 
@@ -53,7 +53,7 @@ class Layout:
 
     Attributes:
         access_logs: for each security server the file that it writes its access log to.
-        decisions: unix socket of the authentication service, which keeps the limits as well.
+        decisions: where the authentication service is, which keeps the limits as well (see `Surroundings`).
         spans: where spans are sent, by OTLP over HTTP.
         addresses: for a security server that does not listen for peers on loopback, the address that it listens on.
         for_applications: likewise for its own applications.
@@ -63,7 +63,7 @@ class Layout:
     """
 
     access_logs: dict[str, Path]
-    decisions: Path | None = None
+    decisions: Endpoint | Path | None = None
     spans: Endpoint | Path | None = None
     addresses: dict[str, str] = field(default_factory=dict)
     for_applications: dict[str, str] = field(default_factory=dict)
@@ -77,7 +77,7 @@ class Configuration:
     def __init__(
         self,
         servers: Mapping[str, Member],
-        trust_domain: TrustDomain,
+        trust_domain: TrustDomain | GivenAuthority,
         modifiers: Sequence[Modifier],
         layout: Layout,
     ) -> None:
@@ -114,12 +114,20 @@ class Configuration:
         for name, server in self._servers.items():
             services = {FOUNDATION, *self._plain.get(name, ()), *self._provided.get(name, ()), *self._called(name)}
             found[name] = self._renewed(server, services)
+        for name in self.sent.keys() - self._servers.keys():
+            found[name] = Difference(Rendered(), frozenset(self.sent.pop(name)))
+            self._plain.pop(name, None)
         return _with_news(found)
 
     def forget(self, server: str) -> None:
         """A security server has left, and nothing will be told to it any more."""
         self._plain.pop(server, None)
         self.sent.pop(server, None)
+
+    def enrol(self, name: str, policy: MemberPolicy | None) -> None:
+        """Called when a member has come, changed or gone (None), before anything is rendered. The servers of a run are
+        known from the beginning.
+        """
 
     def farewell(self) -> dict[str, Difference]:
         """What modifiers want security servers to get at last before the control plane is stopped."""
@@ -162,6 +170,7 @@ class Configuration:
         for service in new - old:
             self._callers.setdefault(service, {})[name] = None
         touched.setdefault(name, set()).update(old ^ new)
+        self.enrol(name, policy)
         if policy is None:
             return before is not None
         self.members[name] = policy
@@ -225,6 +234,9 @@ class Configuration:
 
     def _view(self, server: Member) -> SecurityServerView:
         at = ListenAddress(self._layout.addresses.get(server.name, LOOPBACK))
+        own = replace(at, port=self._layout.ports.get(server.name, 0))
+        within = ListenAddress(self._layout.for_applications.get(server.name, LOOPBACK))
+        listening = server.listening or Listening(inbound=own, outbound=within, border=at)
         policy = self.members.get(server.name)
         return SecurityServerView(
             name=server.name,
@@ -233,9 +245,9 @@ class Configuration:
             revocations=self._trust_domain.crl_pem,
             members=tuple(each.identity for each in self.members.values()),
             access_log=self._layout.access_logs[server.name],
-            inbound_address=replace(at, port=self._layout.ports.get(server.name, 0)),
-            outbound_address=ListenAddress(self._layout.for_applications.get(server.name, LOOPBACK)),
-            border_address=at if policy and policy.gateway else None,
+            inbound_address=listening.inbound,
+            outbound_address=listening.outbound,
+            border_address=listening.border if policy and policy.gateway else None,
             public_roots=self._public_roots(server.name),
             revoked=self._trust_domain.revocations,
             surroundings=self._around(server.name),

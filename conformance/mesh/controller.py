@@ -3,25 +3,40 @@
 Invariants: changes are taken in the store's order; whatever is asked for later includes what came before; a report says
 what a proxy itself has said, never what was meant for it. The loop and the control plane stop and start together: what
 is committed meanwhile is taken when they are back.
+
+Several control planes may follow one store. Each takes everything, and claims that a version concerns a proxy; the
+answer comes from the one that the proxy is connected to. It also answers the claims of the others, of which one may
+have ended or have taken several versions as one. What a store makes of reports is in `policy.store.reports`.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Mapping
+import logging
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from functools import partial
+from typing import TypeVar
 
-from conformance.controlplane.outcomes import Outcome, OutcomeState
+from conformance.controlplane.outcomes import Outcome, Outcomes, OutcomeState
 from conformance.controlplane.server import ControlPlane
 from conformance.controlplane.snapshot import AppliedVersion
 from conformance.mesh.configuration import Configuration, Difference
-from conformance.model.errors import DeadlineExceeded
+from conformance.model.errors import DeadlineExceeded, EnvironmentFault
 from conformance.model.verdict import moment, now
 from conformance.policy.store import ProxyReport, ProxyState, Store
 
 __all__ = ["Controller"]
 
+log = logging.getLogger(__name__)
+T = TypeVar("T")
+
 MOST_TOGETHER = 100
 """Of more versions than these that come at once the older ones are of no interest to anybody who waits."""
+LOOK_EVERY_S = 1.0
+"""How often a control plane looks for claims of others that only it can answer."""
+LONGEST_BACK_OFF_S = 2.0
+"""Between two attempts to report to a store that cannot be reached."""
 
 
 class Controller:
@@ -45,7 +60,10 @@ class Controller:
         self._say = say
         self._tasks: list[asyncio.Task[None]] = []
         self._news = asyncio.Event()
-        self._versions: dict[tuple[str, int], range] = {}
+        self._outcomes = Outcomes()
+        self._reported = asyncio.Event()
+        self._reported.set()
+        self._versions: dict[tuple[str, int], Sequence[int]] = {}
         """For each security server, and number of what was set for it, the versions of the store that it is from."""
 
     async def start(self) -> None:
@@ -54,6 +72,7 @@ class Controller:
         self._tasks = [
             asyncio.create_task(self._follow(), name=f"{self.name} follows the store"),
             asyncio.create_task(self._listen(), name=f"{self.name} listens to security servers"),
+            asyncio.create_task(self._look_for_claims(), name=f"{self.name} looks for claims of others"),
         ]
         await self._until(lambda: self.taken >= newest)
 
@@ -63,6 +82,25 @@ class Controller:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._tasks.clear()
+
+    async def until_broken(self) -> None:
+        """Wait as long as the loop goes on.
+
+        Raises:
+            MeshmarkError: it has ended over something that it could not cope with.
+
+        """
+        ended, _ = await asyncio.wait(self._tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in ended:
+            task.result()
+
+    async def reported(self, *, within_s: float) -> None:
+        """Wait until everything that security servers have said so far is reported, or for `within_s` seconds."""
+        if self._outcomes.unread:
+            self._reported.clear()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(within_s):
+                await self._reported.wait()
 
     async def has_taken(self, version: int, *, timeout: float) -> None:
         """Wait until a version of the store has been made into configuration and handed to the control plane.
@@ -102,28 +140,53 @@ class Controller:
 
     async def _follow(self) -> None:
         async for change in self._store.changes(self.taken):
-            versions = self.push(self._configuration.take(change))
             # Several versions may come as one change; whoever waits for one of them waits for them all.
             together = range(max(self.taken, change.version - MOST_TOGETHER) + 1, change.version + 1)
-            for server, applied in versions.items():
-                self._versions[server, applied.number] = together
+            unsaid, heard = (together, frozenset[str]()) if self.taken else await self._said(together)
             since = now()
-            await self._store.report(
-                [
-                    self._report(version, server, ProxyState.PENDING, since)
-                    for version in together
-                    for server in versions
-                ]
-            )
+            claims = []
+            for server, applied in self.push(self._configuration.take(change)).items():
+                # Whoever has left the mesh will never answer.
+                if server not in self._configuration.sent:
+                    continue
+                self._versions[server, applied.number] = sorted({*unsaid, change.version})
+                claimed = unsaid if server in heard else self._versions[server, applied.number]
+                claims += [self._report(version, server, ProxyState.PENDING, since) for version in claimed]
+            # A security server may have become another member's, or nobody's.
+            self._control_plane.admission.judge_again()
+            await self._note(claims)
             self.taken = change.version
             self._news.set()
             self._news = asyncio.Event()
 
+    async def _said(self, together: Sequence[int]) -> tuple[Sequence[int], frozenset[str]]:
+        """The versions about which nobody has said anything yet, and the proxies about which somebody has."""
+        reports = self._store.reports
+        unsaid = [version for version in together if not await self._patiently(partial(reports, version))]
+        return unsaid, frozenset(each.proxy for each in await self._patiently(self._store.latest_reports))
+
+    async def _look_for_claims(self) -> None:
+        while True:
+            await asyncio.sleep(LOOK_EVERY_S)
+            latest = await self._patiently(self._store.latest_reports)
+            claims = [each for each in latest if each.state is ProxyState.PENDING and each.version <= self.taken]
+            awaited = {(server, version) for (server, _), several in self._versions.items() for version in several}
+            for claim in claims:
+                answers = claim.proxy in self._configuration.sent and self._control_plane.status(claim.proxy).streams
+                if answers and (claim.proxy, claim.version) not in awaited:
+                    # Nothing new: it is acknowledged with all that the proxy has been told.
+                    applied = self._control_plane.update(claim.proxy, {})
+                    self._versions[claim.proxy, applied.number] = [claim.version]
+
     async def _listen(self) -> None:
         with self._control_plane.outcomes() as outcomes:
+            self._outcomes = outcomes
             async for outcome in outcomes:
+                self._reported.clear()
                 said = map(self._say, self._reports(outcome))
-                await self._store.report([report for report in said if report])
+                await self._note([report for report in said if report])
+                if not outcomes.unread:
+                    self._reported.set()
 
     def _reports(self, outcome: Outcome) -> Iterator[ProxyReport]:
         since = moment(outcome.at)
@@ -139,3 +202,18 @@ class Controller:
 
     def _report(self, version: int, server: str, state: ProxyState, since: str, reason: str = "") -> ProxyReport:
         return ProxyReport(version, server, state, since=since, reason=reason, control_plane=self.name)
+
+    async def _note(self, reports: list[ProxyReport]) -> None:
+        if reports:
+            await self._patiently(partial(self._store.report, reports))
+
+    async def _patiently(self, ask: Callable[[], Awaitable[T]]) -> T:
+        """Ask the store until it can be reached."""
+        back_off = 0.1
+        while True:
+            try:
+                return await ask()
+            except EnvironmentFault as fault:
+                log.warning("the store cannot be used at the moment: %s", fault)
+            await asyncio.sleep(back_off)
+            back_off = min(2 * back_off, LONGEST_BACK_OFF_S)

@@ -4,23 +4,37 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from conformance.controlplane.rendering import ListenAddress
 from conformance.envoy.runtime import SecurityServer
 from conformance.model.errors import EnvironmentFault
 from conformance.model.policy import Endpoint
 from conformance.pki import Credential
 
-__all__ = ["Member"]
+__all__ = ["Listening", "Member"]
+
+
+@dataclass(frozen=True)
+class Listening:
+    """Where a security server listens: for peers, for its own applications, and for callers of other trust domains."""
+
+    inbound: ListenAddress
+    outbound: ListenAddress
+    border: ListenAddress
 
 
 @dataclass
 class Member:
-    """A security server: its identity, what proves it, and where it listens once it runs."""
+    """A security server: its identity, what proves it, and where it listens once it runs.
+
+    `listening` is where it has to listen; None: where the mesh decides. `inbound` is where its peers find it.
+    """
 
     name: str
     identity: str
     credential: Credential
-    site: str
-    """Whose place it stands at: its own, or that of another member."""
+    site: str = ""
+    """Whose place it stands at, if the mesh decides: its own (empty), or that of another member."""
+    listening: Listening | None = None
     server: SecurityServer | None = None
     inbound: Endpoint | None = None
     outbound: Endpoint | None = None

@@ -213,7 +213,6 @@ class Mesh:
 
     async def _introduce(self) -> Mapping[PolicyKey, Document | None]:
         """Name every member and say who may call what: the caller everybody, a building block only what it declares."""
-        self._exits.push_async_callback(self.witness.close)
         self.witness_endpoint = await self.witness.open_endpoint(WITNESS, self.sites.application(self.subject))
         bystander = (await self.witness.open_endpoint(BYSTANDER, self.sites.application(BYSTANDER))).endpoint
         calls = self.applications.calls()

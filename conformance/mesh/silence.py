@@ -1,31 +1,25 @@
-"""A service that hangs: it takes connections and says nothing, not even that it understands."""
+"""A service that hangs: connections to it succeed and whatever is sent is taken, but nobody reads it."""
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from conformance.protobuf.listen import UnixListen
 
 __all__ = ["silent_service"]
 
 
-@asynccontextmanager
-async def silent_service(listen: UnixListen) -> AsyncIterator[None]:
-    """Somebody listens at this address until the end of the block, as a stopped process does."""
-    over = asyncio.Event()
+@contextmanager
+def silent_service(listen: UnixListen) -> Iterator[None]:
+    """Somebody listens at this address until the end of the block, as a stopped process does.
 
-    async def serve(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            await over.wait()
-        finally:
-            writer.transport.abort()
-
-    server = await asyncio.start_unix_server(serve, str(listen.path))
-    try:
+    Connections wait to be accepted, which never happens, and end with the block.
+    """
+    listen.path.unlink(missing_ok=True)
+    with socket.socket(socket.AF_UNIX) as waiting:
+        waiting.bind(str(listen.path))
+        waiting.listen()
         listen.hand_over()
         yield
-    finally:
-        over.set()
-        server.close()

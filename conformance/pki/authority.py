@@ -12,7 +12,7 @@ from typing import Final
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.hashes import SHA256
 
 from conformance.model.errors import SuiteFault
@@ -37,7 +37,7 @@ class Authority:
     trust_domain: str
     certificate: x509.Certificate
     chain: tuple[x509.Certificate, ...]
-    private_key: ec.EllipticCurvePrivateKey = field(repr=False, compare=False)
+    private_key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey = field(repr=False, compare=False)
 
     @classmethod
     def root(cls, trust_domain: str, common_name: str, validity: Validity) -> Authority:
@@ -130,5 +130,8 @@ class Authority:
 
     @property
     def _key_identifier(self) -> x509.AuthorityKeyIdentifier:
-        own = self.certificate.extensions.get_extension_for_class(x509.SubjectKeyIdentifier)
+        try:
+            own = self.certificate.extensions.get_extension_for_class(x509.SubjectKeyIdentifier)
+        except x509.ExtensionNotFound:  # somebody else made this authority
+            return x509.AuthorityKeyIdentifier.from_issuer_public_key(self.private_key.public_key())
         return x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(own.value)

@@ -13,7 +13,15 @@ from cryptography import x509
 
 from conformance.model.errors import UsageError
 
-__all__ = ["LONGEST_SPIFFE_ID", "LONGEST_TRUST_DOMAIN", "identity_in", "spiffe_id", "trust_domain_id"]
+__all__ = [
+    "LONGEST_SPIFFE_ID",
+    "LONGEST_TRUST_DOMAIN",
+    "identity_in",
+    "spiffe_id",
+    "trust_domain_id",
+    "trust_domain_in",
+    "trust_domain_of",
+]
 
 LONGEST_SPIFFE_ID: Final = 2048
 """Bytes of the whole URI."""
@@ -73,16 +81,31 @@ def identity_in(certificate: x509.Certificate) -> str | None:
     A validator must reject a certificate with several URI names, so such a one names nobody either; nor does one whose
     only URI is not a valid SPIFFE ID with a path.
     """
+    uri = _only_uri(certificate)
+    domain = trust_domain_of(uri)
+    return uri if domain is not None else None
+
+
+def trust_domain_in(certificate: x509.Certificate) -> str | None:
+    """The trust domain that an authority's certificate names by its only URI; None if it names none."""
+    scheme, _, rest = _only_uri(certificate).partition("://")
+    return rest if scheme == "spiffe" and _TRUST_DOMAIN.fullmatch(rest) else None
+
+
+def trust_domain_of(identity: str) -> str | None:
+    """The trust domain of a workload's SPIFFE ID; None if it is not a valid one."""
+    scheme, _, rest = identity.partition("://")
+    trust_domain, _, path = rest.partition("/")
+    try:
+        return trust_domain if scheme == "spiffe" and spiffe_id(trust_domain, path) else None
+    except UsageError:
+        return None
+
+
+def _only_uri(certificate: x509.Certificate) -> str:
     try:
         names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     except x509.ExtensionNotFound:
-        return None
+        return ""
     uris = names.get_values_for_type(x509.UniformResourceIdentifier)
-    if len(uris) != 1:
-        return None
-    scheme, _, rest = uris[0].partition("://")
-    trust_domain, _, path = rest.partition("/")
-    try:
-        return spiffe_id(trust_domain, path) if scheme == "spiffe" else None
-    except UsageError:
-        return None
+    return str(uris[0]) if len(uris) == 1 else ""

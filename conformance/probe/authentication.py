@@ -100,8 +100,9 @@ class Authentication:
         A service that kept questions would not do: it knows the limit that the security server has set, and gives up
         at the same moment.
         """
-        async with self.down(), silent_service(self._governance.authentication_address):
-            yield
+        async with self.down():
+            with silent_service(self._governance.authentication_address):
+                yield
 
     # ------------------------------------------------------------------ what counts for all services
 

@@ -146,10 +146,14 @@ class Probe:
             return await fresh.call(f"/{service}{path}", method=method, headers=headers, body=body, nonce=nonce)
 
     @asynccontextmanager
-    async def connection(self) -> AsyncIterator[KeptConnection]:
-        """A connection to the caller's own security server that stays open until the end of the block."""
+    async def connection(self, *, patience: float = 0.0) -> AsyncIterator[KeptConnection]:
+        """A connection to the caller's own security server that stays open until the end of the block.
+
+        Each call over it may take so many seconds longer than others, because it waits for something else to happen.
+        """
         here = self._mesh.sites.application(CALLER)
-        async with KeptConnection(self._outbound(), timeout=self.timeouts.request, come_from=here) as kept:
+        timeout = self.timeouts.request + patience
+        async with KeptConnection(self._outbound(), timeout=timeout, come_from=here) as kept:
             yield kept
 
     @asynccontextmanager

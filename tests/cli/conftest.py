@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from mesh_parts import RunningMesh, mesh_up
+from running_mesh import RunningMesh, mesh_up
 from workplace import Workplace
 
 from conformance.cli.main import main

@@ -9,8 +9,8 @@ from pathlib import Path
 import httpx
 import pytest
 from browser import Browser, browser
-from mesh_parts import RunningMesh, mesh_up, status
 from prometheus_client.parser import text_string_to_metric_families
+from running_mesh import RunningMesh, mesh_up, status
 from workplace import FIXTURES, Workplace
 
 from conformance.system.deadlines import until

@@ -13,7 +13,7 @@ from collections.abc import Callable
 
 import httpx
 import pytest
-from mesh_parts import RunningMesh, mesh_up, private_states, states, status
+from running_mesh import RunningMesh, mesh_up, private_states, states, status
 from workplace import FIXTURES, Workplace
 
 from conformance.cli.running import claimed

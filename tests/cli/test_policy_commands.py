@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from mesh_parts import RunningMesh, private_states, states
+from running_mesh import RunningMesh, private_states, states
 from workplace import FIXTURES, Finished, Workplace
 
 from conformance.cli.main import main

@@ -7,7 +7,7 @@ from contextlib import AsyncExitStack
 
 import httpx
 import pytest
-from mesh_parts import policy_of, private_states
+from running_mesh import policy_of, private_states
 from workplace import FIXTURES, Workplace
 
 from conformance.cli.running import claimed
@@ -22,7 +22,7 @@ from conformance.model.timeouts import Timeouts
 from conformance.system.guard import Guard
 
 STRUCK = "death-registry"
-REASON = "connect_timeout"
+REASON = "ConnectTimeout: value must be greater than 0s"
 
 
 class NoTimeToConnect(Modifier):

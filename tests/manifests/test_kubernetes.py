@@ -8,11 +8,14 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
+import click
 import kubernetes_validate
 import pytest
 import yaml
 
+from conformance.cli.main import meshmark
 from conformance.envoy.binary import installed_binary
+from conformance.mesh.installation import BORDER, INBOUND, OUTBOUND
 from conformance.pki import TrustDomain
 
 from .kustomization import Manifest, containers_of, pod_of, resolved
@@ -20,7 +23,7 @@ from .renew_bootstraps import BASE, CREDENTIALS, SECURITY_SERVERS, bootstrap_tex
 
 OVERLAYS = sorted((BASE.parent / "overlays").iterdir())
 KUBERNETES = kubernetes_validate.latest_version()
-MTLS_PORTS = {"building-block": 15443, "external-gateway": 15444}
+MTLS_PORTS = {"building-block": INBOUND, "external-gateway": BORDER}
 KNOWN_IMAGES = {"meshmark/envoy", "meshmark/meshmark"}
 COMPONENT = "app.kubernetes.io/component"
 KUSTOMIZE = os.environ.get("MESHMARK_KUSTOMIZE") or shutil.which("kustomize")
@@ -140,6 +143,46 @@ def test_services_lead_to_ports_of_security_servers_and_of_the_mesh_only(manifes
 
 def labels(deployment: Manifest) -> dict[str, str]:
     return deployment["spec"]["template"]["metadata"]["labels"]
+
+
+def test_peers_find_a_security_server_where_the_control_plane_says(manifests):
+    """A member's name and the port on which security servers listen: without another one in between."""
+    for service in of_kind(manifests, "Service").values():
+        if component(service) == "building-block":
+            assert [port["port"] for port in service["spec"]["ports"]] == [INBOUND]
+
+
+def test_every_command_of_meshmark_exists_and_its_options_can_be_read(manifests):
+    commands = {
+        name: container["command"]
+        for name, manifest in of_kind(manifests, "Deployment").items()
+        for container in containers_of(manifest)
+        if container["command"][0] == "meshmark"
+    }
+    assert commands.keys() == {"control-plane", "policy-admin", "authentication"}
+    for name, (_, *words) in commands.items():
+        command, context = meshmark, click.Context(meshmark)
+        while isinstance(command, click.Group):
+            found = command.get_command(context, words.pop(0))
+            assert found is not None
+            command = found
+        assert command.name == name
+        options = command.make_context(name, words).params
+        assert options["listen"].host == "0.0.0.0"
+        files = [value for value in options.values() if isinstance(value, Path) and str(value).startswith("/run/")]
+        assert {file.parent for file in files} == {CREDENTIALS}
+
+
+def test_applications_call_others_where_the_control_plane_lets_their_security_servers_listen(manifests):
+    urls = [
+        variable["value"]
+        for manifest in of_kind(manifests, "Deployment").values()
+        for container in containers_of(manifest)
+        for variable in container.get("env", [])
+        if variable.get("value", "").startswith("http://")
+    ]
+    assert urls
+    assert all(url.startswith(f"http://127.0.0.1:{OUTBOUND}/") for url in urls)
 
 
 def test_nothing_may_speak_but_for_what_is_written(manifests):

@@ -14,6 +14,8 @@ ROUNDS = 6
 """Enough to come by each of two endpoints more than once."""
 UNDER_WAY = 6
 """So many calls at once come by each of two endpoints."""
+LONGER = 120.0
+"""Seconds: no time limit of the service ends a call that is held."""
 
 
 def used(probe: Probe, exchanges: Iterable[Exchange]) -> dict[str, int]:
@@ -24,6 +26,13 @@ def used(probe: Probe, exchanges: Iterable[Exchange]) -> dict[str, int]:
 def lost(calls: Iterable[WatchedCall]) -> list[str]:
     """The calls that were not answered with 200, in words."""
     return [f"{call.exchange.summary} {call.details}".rstrip() for call in calls if call.exchange.status != 200]
+
+
+async def call_patiently(probe: Probe) -> Exchange:
+    """A call that may be held until a change is in force, however long that takes."""
+    patience = probe.timeouts.acknowledged + probe.timeouts.enforced + probe.timeouts.request
+    async with probe.connection(patience=patience) as connection:
+        return await probe.call("/under-way", method="POST", connection=connection)
 
 
 async def comes_by(probe: Probe, traffic: SteadyTraffic, endpoint: str) -> bool:
@@ -109,11 +118,11 @@ async def spares_what_is_removed(probe: Probe) -> None:
     """
     before = probe.policy()
     async with probe.extra_endpoint("leaving") as leaving:
-        both = before.changed(endpoints=(*before.endpoints, leaving.endpoint))
+        both = before.changed(endpoints=(*before.endpoints, leaving.endpoint), timeout_s=LONGER)
         in_force = await probe.put_in_force(both)
         probe.require("change-not-in-force", in_force, seen=f"no call was decided by policy {both.version}")
         leaving.answer = Answer(hold=True)
-        calls = [asyncio.create_task(probe.call("/under-way", method="POST")) for _ in range(UNDER_WAY)]
+        calls = [asyncio.create_task(call_patiently(probe)) for _ in range(UNDER_WAY)]
 
         def settled() -> bool:
             return probe.held + sum(call.done() for call in calls) == len(calls)
@@ -127,6 +136,7 @@ async def spares_what_is_removed(probe: Probe) -> None:
             async with probe.steady_traffic(*(probe.connection() for _ in range(CALLERS))) as traffic:
                 await probe.apply(without)
                 in_force = await traffic.decided_by(without)
+                probe.release()
                 for _ in range(ROUNDS):
                     await traffic.round()
         finally:

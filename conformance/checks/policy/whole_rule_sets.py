@@ -20,7 +20,7 @@ from conformance.probe import (
     WatchedCall,
 )
 
-CHANGES = 12
+CHANGES = 8
 CALLERS_OF_EACH = 2
 STEADY = PathMatch(PathMatchKind.PREFIX, "/steady")
 """Where the traffic goes, by POST."""
@@ -85,7 +85,7 @@ async def leaves_no_gap(probe: Probe) -> None:
     refuses everybody for a moment at each change will not be changed when it should be.
 
     Two applications with access post without a pause to one path, and two without access try the same. Meanwhile all
-    rules, routes and endpoints of the service are exchanged twelve times. Every policy agrees about these two, and
+    rules, routes and endpoints of the service are exchanged eight times. Every policy agrees about these two, and
     about hardly anything else: the same caller may get the path or post elsewhere, in rules of changing order. By
     access log and arrivals, each call must end as all policies say.
     """

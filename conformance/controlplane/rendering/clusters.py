@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from conformance.controlplane.rendering.endpoints import BY_NAME, endpoints_of, is_ip_address
 from conformance.controlplane.rendering.tls import ADS, https, peer_tls
 from conformance.controlplane.rendering.view import OutboundService, Resource
 from conformance.model.policies import MeshPolicy
@@ -17,6 +18,7 @@ __all__ = [
     "CONNECT_TIMEOUT_S",
     "application_cluster",
     "application_name",
+    "found_by_address",
     "groups_of",
     "http_protocol",
     "in_group",
@@ -86,15 +88,28 @@ def application_cluster(policy: ServicePolicy, group: str = "") -> Resource:
 
 
 def peer_cluster(service: OutboundService, mesh: MeshPolicy) -> Resource:
-    """The provider's security server: HTTP/2 over mutual TLS, accepted under one exact identity only."""
+    """The provider's security server: HTTP/2 over mutual TLS, accepted under one exact identity only.
+
+    Peers that are known by name come with the cluster, because endpoints that come by EDS have to be addresses.
+    """
+    name = f"peer-{service.policy.service}"
     retry = service.policy.retry or RetryPolicy()
     budget = {"budget_percent": {"value": retry.budget_percent}, "min_retry_concurrency": retry.budget_at_least}
-    return _cluster(f"peer-{service.policy.service}") | {
+    cluster = _cluster(name) | {
         # Retries are bounded by a budget instead of Envoy's fixed default of three at once.
         "circuit_breakers": {"thresholds": [{"retry_budget": budget}]},
         "typed_extension_protocol_options": http_protocol("http2_protocol_options"),
         "transport_socket": peer_tls(f"{service.policy.service}.mesh.test", service.identity, mesh.minimum_tls),
     }
+    if not found_by_address(service):
+        del cluster["eds_cluster_config"]
+        cluster |= BY_NAME | {"load_assignment": endpoints_of(name, service.peers)}
+    return cluster
+
+
+def found_by_address(service: OutboundService) -> bool:
+    """Whether a service's peers are addresses, so that they come by EDS."""
+    return all(is_ip_address(peer.host) for peer in service.peers)
 
 
 def http_protocol(options: str, *, idle_timeout: float | None = None) -> Resource:

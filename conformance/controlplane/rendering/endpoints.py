@@ -3,11 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from ipaddress import ip_address
 
 from conformance.controlplane.rendering.view import Resource
 from conformance.model.policy import Endpoint
 
-__all__ = ["endpoints_of"]
+__all__ = ["BY_NAME", "endpoints_of", "is_ip_address"]
+
+BY_NAME: Resource = {"type": "STRICT_DNS", "dns_lookup_family": "V4_PREFERRED"}
+"""How hosts of a cluster are found that are known by name. By default a name with any IPv6 address has no other, and
+services listen on IPv4; with both, each address would be a host of its own and get half of the calls.
+"""
+
+
+def is_ip_address(host: str) -> bool:
+    """Whether a host is an address, and not a name that has to be looked up."""
+    try:
+        ip_address(host)
+    except ValueError:
+        return False
+    return True
 
 
 def endpoints_of(cluster: str, endpoints: Sequence[Endpoint]) -> Resource:

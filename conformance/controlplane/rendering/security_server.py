@@ -8,6 +8,7 @@ from conformance.controlplane.rendering.border import border, border_routes
 from conformance.controlplane.rendering.clusters import (
     application_cluster,
     application_name,
+    found_by_address,
     groups_of,
     in_group,
     peer_cluster,
@@ -104,7 +105,7 @@ def render_xroad(
 
 def _peer(service: OutboundService, surroundings: Surroundings) -> Rendered:
     cluster = f"peer-{service.policy.service}"
-    return {
-        (ResourceType.CLUSTER, cluster): peer_cluster(service, surroundings.mesh),
-        (ResourceType.ENDPOINT, cluster): endpoints_of(cluster, service.peers),
-    }
+    rendered: Rendered = {(ResourceType.CLUSTER, cluster): peer_cluster(service, surroundings.mesh)}
+    if found_by_address(service):
+        rendered[ResourceType.ENDPOINT, cluster] = endpoints_of(cluster, service.peers)
+    return rendered

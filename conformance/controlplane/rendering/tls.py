@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Final
 
+from conformance.controlplane.rendering.endpoints import is_ip_address
 from conformance.controlplane.rendering.view import Resource
 
-__all__ = ["ADS", "https", "inbound_tls", "peer_tls"]
+__all__ = ["ADS", "helper_tls", "https", "inbound_tls", "peer_tls"]
 
 ADS: Resource = {"ads": {}, "resource_api_version": "V3"}
 TYPE = "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3."
@@ -35,12 +36,16 @@ def inbound_tls(trusted: str, minimum: str) -> Resource:
 
 def peer_tls(server_name: str, identity: str, minimum: str) -> Resource:
     """A caller's side: the peer must prove exactly this identity."""
-    ours = {
-        "tls_params": _versions(minimum),
-        "alpn_protocols": ["h2"],
-        "tls_certificate_sds_secret_configs": [{"name": "identity", "sds_config": ADS}],
-    }
-    return _upstream(server_name, ours | _trusted("trust", "URI", identity))
+    return _upstream(server_name, _ours(minimum) | _trusted("trust", "URI", identity))
+
+
+def helper_tls(name: str, minimum: str) -> Resource:
+    """To somebody who helps security servers: a certificate of the mesh must bear the name or the address."""
+    by_address = is_ip_address(name)
+    # An address is no server name (RFC 6066, section 3).
+    return _upstream(
+        "" if by_address else name, _ours(minimum) | _trusted("trust", "IP_ADDRESS" if by_address else "DNS", name)
+    )
 
 
 def https(server_name: str) -> Resource:
@@ -48,12 +53,20 @@ def https(server_name: str) -> Resource:
     return _upstream(server_name, _trusted("public", "DNS", server_name))
 
 
+def _ours(minimum: str) -> Resource:
+    return {
+        "tls_params": _versions(minimum),
+        "alpn_protocols": ["h2"],
+        "tls_certificate_sds_secret_configs": [{"name": "identity", "sds_config": ADS}],
+    }
+
+
 def _upstream(server_name: str, context: Resource) -> Resource:
     return {
         "name": "envoy.transport_sockets.tls",
         "typed_config": {
             "@type": f"{TYPE}UpstreamTlsContext",
-            "sni": server_name,
+            **({"sni": server_name} if server_name else {}),
             "common_tls_context": context,
         },
     }

@@ -60,8 +60,9 @@ class Surroundings:
         member: the X-Road identifier of its own member; None: it has none.
         clients: X-Road identifiers of members, by the SPIFFE id of their security servers.
         gateways: SPIFFE ids of external gateways; what rules allow to foreign callers comes in by these.
-        authentication: unix socket of the authentication service, which is asked about each call; None: nobody is.
-        limits: unix socket of the limit service; None: limits that should count everywhere count at each server.
+        authentication: unix socket of the authentication service, which is asked about each call, or its address by
+            TCP and mutual TLS: its certificate must bear the `server_name`, or else the host; None: nobody is asked.
+        limits: where the limit service is, likewise; None: limits that should count everywhere count at each server.
         tracing: where spans go, by OTLP over HTTP: an address or a unix socket; None: no spans are made.
 
     """
@@ -71,8 +72,8 @@ class Surroundings:
     member: MemberId | None = None
     clients: Mapping[str, MemberId] = field(default_factory=dict)
     gateways: tuple[str, ...] = ()
-    authentication: Path | None = None
-    limits: Path | None = None
+    authentication: Endpoint | Path | None = None
+    limits: Endpoint | Path | None = None
     tracing: Endpoint | Path | None = None
 
     @property

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
@@ -38,7 +39,8 @@ class RoutesRewritten(Modifier):
 
     def resources(self, server: str, resources: Resources) -> Resources:
         """The witness's routes, one after the other, on a copy."""
-        routes = copy.deepcopy(resources.get(ResourceType.ROUTE, {}))
+        # Routes of one service share its rules; a deep copy would, too, and they would be rewritten more than once.
+        routes = json.loads(json.dumps(resources.get(ResourceType.ROUTE, {})))
         for host in routes.get(f"inbound/{WITNESS}", {}).get("virtual_hosts", ()):
             for route in host["routes"]:
                 self.rewrite(route["typed_per_filter_config"][RBAC]["rbac"])
@@ -68,6 +70,9 @@ DENIALS_WITHOUT_EFFECT: dict[str, str | Caught] = {
     "POLICY-002": undecided("not-refused-before"),
     "POLICY-003": "still-let-through",
     "POLICY-006": "denied-not-refused",
+    "POLICY-009": undecided("callers-unlike-policy"),
+    "POLICY-011": undecided("policies-alike"),
+    "POLICY-015": "not-enforced",
 }
 
 
@@ -90,6 +95,7 @@ seed(
         "AUTHZ-001": "call-forwarded",
         "AUTHZ-002": "other-caller-let-through",
         "AUTHZ-003": "rule-widened",
+        "POLICY-008": undecided("caller-unlike-policy"),
         **DENIALS_WITHOUT_EFFECT,
     },
 )
@@ -130,7 +136,11 @@ seed(
     "authz-method-not-compared",
     defect="Rules compare callers and paths, but not the method.",
     modifier=AnyMethod(),
-    caught_by={"AUTHZ-005": "header-believed", "AUTHZ-002": "other-method-let-through"},
+    caught_by={
+        "AUTHZ-005": "header-believed",
+        "AUTHZ-002": "other-method-let-through",
+        "POLICY-009": "denied-not-refused",
+    },
 )
 
 
@@ -146,7 +156,13 @@ seed(
     "authz-path-not-compared",
     defect="Rules compare callers and methods, but not the path.",
     modifier=AnyPath(),
-    caught_by={"AUTHZ-005": "header-believed", "AUTHZ-002": "other-path-let-through", "AUTHZ-003": "rule-widened"},
+    caught_by={
+        "AUTHZ-005": "header-believed",
+        "AUTHZ-002": "other-path-let-through",
+        "AUTHZ-003": "rule-widened",
+        "POLICY-008": undecided("caller-unlike-policy"),
+        "POLICY-009": "denied-not-refused",
+    },
 )
 
 
@@ -223,7 +239,12 @@ seed(
     "authz-only-first-rule",
     defect="Of several rules only the first one arrives.",
     modifier=OnlyFirstRule(),
-    caught_by={"AUTHZ-002": "allowed-call-refused", "POLICY-001": undecided("callers-refused")},
+    caught_by={
+        "AUTHZ-002": "allowed-call-refused",
+        "POLICY-001": undecided("callers-refused"),
+        "POLICY-009": "allowed-not-served",
+        "POLICY-013": "not-followed",
+    },
 )
 
 seed(
@@ -267,6 +288,10 @@ seed(
         "POLICY-002": undecided("not-refused-before"),
         "POLICY-003": "wrong-refusal",
         "POLICY-006": "denied-not-refused",
+        "POLICY-008": undecided("caller-unlike-policy"),
+        "POLICY-009": undecided("callers-unlike-policy"),
+        "POLICY-012": "wrong-refusal",
+        "POLICY-015": "not-enforced",
     },
 )
 

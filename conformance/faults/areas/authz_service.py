@@ -55,6 +55,7 @@ seed(
     overlays=[patch("listener", "inbound", ASKS, {"op": "remove", "path": f"{HTTP}/http_filters/2"})],
     caught_by={
         "AUTHZ-006": "forgery-forwarded",
+        "POLICY-013": undecided("not-asked"),
         "AUTHZ-007": "forwarded-unasked",
         "AUTHZ-009": undecided("known-caller-refused"),
         "AUTHZ-010": undecided("known-caller-refused"),
@@ -94,6 +95,7 @@ seed(
     defect="The authentication service is asked about changes only, not about reading.",
     modifier=excepted(READING),
     caught_by={
+        "POLICY-013": undecided("not-asked"),
         "AUTHZ-006": "forgery-forwarded",
         "AUTHZ-007": "forwarded-unasked",
         "AUTHZ-009": undecided("known-caller-refused"),
@@ -296,7 +298,7 @@ seed(
     "authz-member-never-loses-a-service",
     defect="What is taken away from the services that a member may address stays with it.",
     modifier=MemberNeverLosesAService(),
-    caught_by={"AUTHZ-011": "unlisted-call-forwarded"},
+    caught_by={"AUTHZ-011": "unlisted-call-forwarded", "POLICY-012": "wrong-refusal"},
 )
 
 seed(

@@ -83,13 +83,14 @@ def _report(report: ProxyReport) -> dict[str, Any]:
         "state": report.state.value,
         "since": _utc(report.since),
         "reason": report.reason,
+        "reason_in_short": report.reason_in_short,
     }
 
 
 def _server(mesh: Mesh, name: str, report: ProxyReport | None) -> dict[str, Any]:
     member = mesh.members[name]
     status = mesh.control_plane.status(name)
-    said = _report(report) if report else {"state": SILENT, "since": None, "reason": ""}
+    said = _report(report) if report else {"state": SILENT, "since": None, "reason": "", "reason_in_short": ""}
     return {
         **said,
         "name": name,

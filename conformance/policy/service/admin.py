@@ -1,7 +1,7 @@
 """The policy admin service as an object: it starts and stops on its owner's event loop.
 
-Invariants: it listens on loopback; without TLS it believes the header of the security server in front, with TLS it
-never looks at it; TLS is 1.3 and mutual, or it does not start; the store is its owner's to close.
+Invariants: it listens on loopback unless told otherwise; without TLS it believes the header of the security server in
+front, with TLS it never looks at it; TLS is 1.3 and mutual, or it does not start; the store is its owner's to close.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ class PolicyAdminService:
             store: where the policies are; its owner closes it, after `stop`.
             roles: who may do what, by SPIFFE id or by the path of one (see `Roles`).
             tls: the server's side of mutual TLS; None: a security server in front hands the caller's identity over.
-            host: the address to listen on.
+            host: the IP address to listen on.
             port: where to listen; 0 takes a free one.
             longest_wait_s: long polls last no longer, so that a proxy's timeout does not cut them off.
 
@@ -105,13 +105,14 @@ class PolicyAdminService:
     @property
     def url(self) -> str:
         """Its address, once it has started."""
-        return f"{'https' if self._tls else 'http'}://{self._host}:{self._port}"
+        host = f"[{self._host}]" if ":" in self._host else self._host
+        return f"{'https' if self._tls else 'http'}://{host}:{self._port}"
 
     async def start(self) -> None:
         """Listen and serve.
 
         Raises:
-            EnvironmentFault: the port cannot be had.
+            EnvironmentFault: the address cannot be had.
 
         """
         listener = self._listener()
@@ -132,7 +133,8 @@ class PolicyAdminService:
 
     def _listener(self) -> socket.socket:
         # asyncio switches Nagle's algorithm off only where TCP is named; otherwise each answer would wait 40 ms.
-        listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+        family = socket.AF_INET6 if ":" in self._host else socket.AF_INET
+        listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             listener.bind((self._host, self._port))
@@ -141,7 +143,7 @@ class PolicyAdminService:
             listener.close()
             raise EnvironmentFault(
                 f"the policy admin service cannot listen on {self._host}:{self._port}: {error}",
-                next_step="name a port that is free, or 0",
+                next_step="name an IP address of this machine, and a port that is free, or 0",
             ) from error
         return listener
 

@@ -28,6 +28,9 @@ __all__ = [
     "Write",
 ]
 
+REASON_BEGINS, REASON_ENDS = 80, 200
+"""Characters that are shown of a long reason."""
+
 Document = Mapping[str, Any]
 """A policy as it was written, in JSON form. What a store hands out is shared: nobody changes it."""
 
@@ -117,6 +120,13 @@ class ProxyReport:
     reason: str = ""
     control_plane: str = ""
 
+    @property
+    def reason_in_short(self) -> str:
+        """The reason without its middle, if it is long: Envoy writes the whole resource before what is wrong."""
+        if len(self.reason) <= REASON_BEGINS + REASON_ENDS:
+            return self.reason
+        return f"{self.reason[:REASON_BEGINS]} … {self.reason[-REASON_ENDS:]}"
+
 
 class Conflict(UsageError):  # noqa: N818 -- whose fault it is stands in the base's name
     """Somebody else was there first: documents are not at the version that the author expected.
@@ -178,7 +188,11 @@ class Store(PolicyFeed, Protocol):
         ...
 
     async def report(self, reports: Sequence[ProxyReport]) -> None:
-        """Note what became of versions; later reports about the same version and proxy replace earlier ones.
+        """Note what became of versions.
+
+        Several control planes may report about the same proxies. `pending` is a claim that a version concerns a proxy:
+        it replaces nothing, and counts for nothing once the proxy has applied a newer version. An answer replaces a
+        claim and every answer that is not later (`since`); one of `applied` also answers the claims of older versions.
 
         Those of the newest 1,000 versions are kept, and the last one about each proxy.
         """

@@ -92,7 +92,7 @@ class KeptStore:
         return await self._read(partial(entries, key=key, before=before, limit=limit))
 
     async def report(self, reports: Sequence[ProxyReport]) -> None:
-        """Note what became of versions; later reports about the same version and proxy replace earlier ones."""
+        """Note what became of versions, as far as it is not overtaken by what is known."""
 
         def write() -> None:
             with self._database.writing() as session:

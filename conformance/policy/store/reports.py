@@ -1,7 +1,9 @@
 """What became of versions at the security servers, as far as it is kept.
 
-Invariant: reports of the newest `KEPT_VERSIONS` versions, and the last one about each proxy, which may be older: it
-says what is in force there.
+Invariants: reports of the newest `KEPT_VERSIONS` versions, and the last one about each proxy, which may be older: it
+says what is in force there. Several control planes report about the same proxies, and only the one that a proxy is
+connected to has its answer: so `pending`, which anybody may say, never takes the place of an answer; of two answers the
+later one counts; and a proxy that has taken a version waits for no older one.
 """
 
 from __future__ import annotations
@@ -16,11 +18,23 @@ __all__ = ["KEPT_VERSIONS", "ReportBook"]
 
 KEPT_VERSIONS = 1000
 
-ADD = """
+CLAIM = """
+    INSERT INTO reports (proxy, version, state, since, reason, control_plane)
+    SELECT ?, ?, ?, ?, ?, ? WHERE NOT EXISTS (
+        SELECT 1 FROM reports AS newer WHERE newer.proxy = ? AND newer.version > ? AND newer.state = 'applied'
+    )
+    ON CONFLICT (proxy, version) DO NOTHING
+"""
+ANSWER = """
     INSERT INTO reports (proxy, version, state, since, reason, control_plane) VALUES (?, ?, ?, ?, ?, ?)
     ON CONFLICT (proxy, version) DO UPDATE SET
         state = excluded.state, since = excluded.since,
         reason = excluded.reason, control_plane = excluded.control_plane
+    WHERE reports.state = 'pending' OR reports.since <= excluded.since
+"""
+OVERTAKE = """
+    UPDATE reports SET state = 'applied', since = ?, control_plane = ?
+    WHERE proxy = ? AND version < ? AND state = 'pending'
 """
 FORGET = """
     DELETE FROM reports WHERE version <= ? AND EXISTS (
@@ -44,10 +58,12 @@ class ReportBook:
 
     def add(self, session: Session, reports: Sequence[ProxyReport]) -> None:
         """Note these; forget those of old versions once there are newer ones."""
-        session.run(
-            ADD,
-            [(one.proxy, one.version, one.state.value, one.since, one.reason, one.control_plane) for one in reports],
-        )
+        claims = [one for one in reports if one.state is ProxyState.PENDING]
+        answers = [one for one in reports if one.state is not ProxyState.PENDING]
+        session.run(CLAIM, [(*_row(one), one.proxy, one.version) for one in claims])
+        session.run(ANSWER, [_row(one) for one in answers])
+        applied = (one for one in answers if one.state is ProxyState.APPLIED)
+        session.run(OVERTAKE, [(one.since, one.control_plane, one.proxy, one.version) for one in applied])
         version = newest(session)
         if version > self._forgotten_at:
             session.run(FORGET, [(version - KEPT_VERSIONS,)])
@@ -60,6 +76,10 @@ class ReportBook:
     def latest(self, session: Session) -> list[ProxyReport]:
         """The last one about each proxy."""
         return [_report(row) for row in session.rows(LATEST)]
+
+
+def _row(report: ProxyReport) -> Row:
+    return report.proxy, report.version, report.state.value, report.since, report.reason, report.control_plane
 
 
 def _report(row: Row) -> ProxyReport:

@@ -21,7 +21,7 @@ from conformance.system.deadlines import until
 from conformance.system.guard import Guard
 from conformance.system.processes import ChildProcess
 
-MODULE = [sys.executable, "-m", "conformance.policy.service"]
+MODULE = [sys.executable, "-m", "conformance.cli", "serve", "policy-admin"]
 IDENTITY = {"x-forwarded-client-cert": "URI=spiffe://mesh.test/security-server/caller"}
 ROLES = ["auditor", "editor", "control-plane"]
 GRANTS = [part for role in ROLES for part in ("--role", f"{role}=/security-server/caller")]
@@ -42,7 +42,7 @@ async def start(guard: Guard, tmp_path: Path) -> AsyncIterator[Start]:
     started: list[ChildProcess] = []
 
     async def start(*arguments: str) -> tuple[ChildProcess, str]:
-        command = [*MODULE, "--store", str(tmp_path / "policies.db"), "--port", "0", *arguments]
+        command = [*MODULE, "--store", str(tmp_path / "policies.db"), "--listen", "127.0.0.1:0", *arguments]
         process = await ChildProcess.start(
             command, name="policy-admin", guard=guard, environment={"PATH": os.environ["PATH"]}
         )
@@ -103,12 +103,12 @@ async def test_sigterm_lets_what_is_under_way_end(start: Start) -> None:
         (["--behind-security-server", "--role", "king=/a"], "grants no role"),
         (["--behind-security-server", "--role", "editor=a"], "neither a SPIFFE id"),
         (["--behind-security-server", "--store", "mysql:x"], "no store of policies"),
-        (["--certificate", "no.pem", "--key", "no.pem", "--authorities", "no.pem"], "cannot be used"),
-        (["--behind-security-server", "--port", "99999"], "cannot listen"),
+        (["--certificate", "no.pem", "--key", "no.pem", "--authorities", "no.pem"], "cannot be read"),
+        (["--behind-security-server", "--listen", "192.0.2.1:1"], "cannot listen"),
     ],
 )
 def test_a_mistake_in_the_arguments_is_said_with_the_next_step(tmp_path: Path, arguments: list[str], said: str) -> None:
-    command = [*MODULE, "--store", "policies.db", "--port", "0", *arguments]
+    command = [*MODULE, "--store", "policies.db", "--listen", "127.0.0.1:0", *arguments]
     ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
     assert ended.returncode in {2, 3}
     assert said in ended.stderr

@@ -1,4 +1,4 @@
-"""How fast stores are: `python tests/policy/store/measure_stores.py`. Prints what it measured; asserts nothing.
+"""How fast stores are: `PYTHONPATH=tests python tests/policy/store/measure_stores.py`. It prints; it asserts nothing.
 
 Of each kind of times the fastest tenth's limit is shown: on a busy machine the others tell about the machine.
 """
