@@ -20,11 +20,17 @@ __all__ = ["command"]
 @click.command(name="selftest")
 @click.option("--area", "areas", multiple=True, metavar="AREA", help="Only the faults of this area; may be repeated.")
 @click.option("--fault", "faults", multiple=True, metavar="ID", help="Only this fault; may be repeated.")
+@click.option("--each-check", is_flag=True, help="Only as many faults as turn every check red once.")
 @click.option("--list", "only_list", is_flag=True, help="List the faults and what must catch them, and run nothing.")
 @click.option("--workers", type=click.IntRange(1, 64), help="Meshes at once; by default one more than cores.")
 @click.option("--out", type=click.Path(path_type=Path), help="Folder for kill-matrix.json and kill-matrix.md.")
 def command(
-    areas: tuple[str, ...], faults: tuple[str, ...], only_list: bool, workers: int | None, out: Path | None
+    areas: tuple[str, ...],
+    faults: tuple[str, ...],
+    each_check: bool,
+    only_list: bool,
+    workers: int | None,
+    out: Path | None,
 ) -> int:
     """Run every seeded fault against every check.
 
@@ -35,12 +41,13 @@ def command(
     from conformance.faults import complete_faults  # noqa: PLC0415
     from conformance.plugin.kill_matrix import (  # noqa: PLC0415
         choose_faults,
+        each_check_once,
         matrix_json,
         run_rows,
         unreached_reasons,
     )
 
-    chosen = choose_faults(areas, faults)
+    chosen = each_check_once() if each_check else choose_faults(areas, faults)
     if only_list:
         known = complete_faults()
         for id in filter(known.__contains__, chosen):  # noqa: A001 -- the word that everybody uses
@@ -51,7 +58,7 @@ def command(
     for row in run_rows(chosen, workers=workers):
         rows.append(row)
         _show(row, f"{len(rows):>3} of {len(chosen)}")
-    whole = not areas and not faults
+    whole = not areas and not faults and not each_check
     unreached = unreached_reasons(complete_catalogue(), rows) if whole else []
     for reason in unreached:
         click.echo(f"✘ no fault reaches {reason}")

@@ -33,7 +33,16 @@ from conformance.plugin.run import Run, catalogue_digest
 from conformance.system.folders import bundled
 from conformance.system.namespaces import why_unavailable
 
-__all__ = ["CLEAN", "Observed", "Row", "choose_faults", "matrix_json", "run_rows", "unreached_reasons"]
+__all__ = [
+    "CLEAN",
+    "Observed",
+    "Row",
+    "choose_faults",
+    "each_check_once",
+    "matrix_json",
+    "run_rows",
+    "unreached_reasons",
+]
 
 CLEAN = "clean-reference"
 CLEAN_ROWS = {CLEAN + name.removeprefix(REFERENCE): name for name in REFERENCES}
@@ -99,6 +108,24 @@ def choose_faults(areas: Iterable[str] = (), ids: Iterable[str] = ()) -> list[st
     chosen = [each for each, fault in faults.items() if everything or fault.area in wanted_areas or each in wanted]
     needed = set(REFERENCES) if everything else {faults[each].on for each in chosen}
     return [*(row for row, name in CLEAN_ROWS.items() if name in needed), *chosen]
+
+
+def each_check_once() -> list[str]:
+    """The clean references, and few faults that together turn every check red at least once (a greedy cover).
+
+    For a look at every change; the whole matrix is what proves a release.
+    """
+    faults = complete_faults()
+    failing = {
+        fault.id: {check for check, caught in fault.caught_by.items() if caught.verdict is Verdict.FAIL}
+        for fault in faults.values()
+    }
+    left = {check.id for check in complete_catalogue().checks}
+    chosen: list[str] = []
+    while left and (best := max(failing, key=lambda fault: len(failing[fault] & left))) and failing[best] & left:
+        chosen.append(best)
+        left -= failing[best]
+    return [*CLEAN_ROWS, *chosen]
 
 
 def run_rows(ids: list[str], *, workers: int | None = None) -> Iterator[Row]:

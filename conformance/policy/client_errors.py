@@ -44,7 +44,7 @@ def reached(url: str) -> Iterator[None]:
             detail=str(error) or type(error).__name__,
             next_step="look whether both ends trust the authority of the other's certificate"
             if encrypted
-            else "start it (`meshmark mesh up`, or python -m conformance.policy.service), or name its right address",
+            else "start it (`meshmark mesh up`, or `meshmark serve policy-admin`), or name its right address",
         ) from error
 
 

@@ -151,9 +151,8 @@ class Probe:
 
         Each call over it may take so many seconds longer than others, because it waits for something else to happen.
         """
-        here = self._mesh.sites.application(CALLER)
-        timeout = self.timeouts.request + patience
-        async with KeptConnection(self._outbound(), timeout=timeout, come_from=here) as kept:
+        here, limit = self._mesh.sites.application(CALLER), self.timeouts.request + patience
+        async with KeptConnection(self._outbound(), timeout=limit, come_from=here) as kept:
             yield kept
 
     @asynccontextmanager

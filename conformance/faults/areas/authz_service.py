@@ -226,6 +226,9 @@ seed(
         "AUTHZ-012": "wrong-reason",
         "AUTHZ-013": "wrong-reason",
         "AUTHZ-014": "wrong-reason",
+        "RETRY-001": undecided("refusal-not-met"),
+        "BREAK-001": "overflow-unmarked",
+        "BREAK-002": undecided("witness-not-full"),
     },
 )
 
