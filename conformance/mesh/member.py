@@ -33,7 +33,7 @@ class Member:
     identity: str
     credential: Credential
     site: str = ""
-    """Whose place it stands at: its own, or that of another member."""
+    """Whose place it stands at, if the mesh decides: its own (empty), or that of another member."""
     listening: Listening | None = None
     server: SecurityServer | None = None
     inbound: Endpoint | None = None

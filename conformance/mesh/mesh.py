@@ -136,6 +136,7 @@ class Mesh:
         self._exits.push_async_callback(self.sites.remove)
         await self.sites.make(tuple(self._providers()), self.guard)
         await self._exits.enter_async_context(self.collector)
+        self._exits.push_async_callback(self.witness.close)
         first = await self._introduce()
         sockets = self.folder / "sockets"
         sockets.mkdir(mode=0o755)

@@ -9,7 +9,7 @@ import asyncio
 import socket
 from dataclasses import dataclass
 
-from conformance.system.namespaces import NetworkNamespace, connect_from, tcp_socket
+from conformance.system.namespaces import NetworkNamespace, connect_from, listening_socket, tcp_socket
 
 __all__ = ["HERE", "LOOPBACK", "Location"]
 
@@ -35,11 +35,7 @@ class Location:
             EnvironmentFault: the host is gone, or the port is taken.
 
         """
-        if self.namespace:
-            return self.namespace.listener(self.address, port)
-        made = socket.create_server((self.address, port))
-        made.setblocking(False)
-        return made
+        return listening_socket(self.tcp_socket, self.address, port)
 
     async def open_connection(
         self, host: str, port: int, *, timeout: float

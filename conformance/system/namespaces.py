@@ -23,7 +23,7 @@ from typing import TypeVar
 
 from conformance.model.errors import EnvironmentFault
 
-__all__ = ["NetworkNamespace", "connect_from", "system_program", "tcp_socket", "why_unavailable"]
+__all__ = ["NetworkNamespace", "connect_from", "listening_socket", "system_program", "tcp_socket", "why_unavailable"]
 
 T = TypeVar("T")
 
@@ -80,18 +80,7 @@ class NetworkNamespace:
             EnvironmentFault: the address is not there, or the port is taken.
 
         """
-        made = self.tcp_socket()
-        try:
-            made.bind((host, port))
-            made.listen()
-        except OSError as problem:
-            made.close()
-            raise EnvironmentFault(
-                f"cannot listen inside of a network namespace: {problem.strerror}",
-                where=f"{host}:{port}",
-                next_step="choose an address of that host and a free port",
-            ) from problem
-        return made
+        return listening_socket(self.tcp_socket, host, port)
 
     def _run(self, result: Future[T], work: Callable[[], T]) -> None:
         try:
@@ -120,6 +109,27 @@ async def connect_from(namespace: NetworkNamespace | None, host: str, port: int,
     except BaseException:
         made.close()
         raise
+    return made
+
+
+def listening_socket(make: Callable[[], socket.socket], host: str, port: int) -> socket.socket:
+    """A TCP socket that listens, in whatever network `make` makes it. Port 0: any.
+
+    Raises:
+        EnvironmentFault: the address is not there, or the port is taken.
+
+    """
+    made = make()
+    try:
+        made.bind((host, port))
+        made.listen()
+    except OSError as problem:
+        made.close()
+        raise EnvironmentFault(
+            f"cannot listen: {problem.strerror}",
+            where=f"{host}:{port}",
+            next_step="choose an address of that host and a free port",
+        ) from problem
     return made
 
 
