@@ -39,6 +39,7 @@ from conformance.model.timeouts import Timeouts
 from conformance.pki import TrustDomain
 from conformance.policy.store import Document, ProxyReport, Store
 from conformance.protobuf.listen import UnixListen
+from conformance.system.deadlines import until
 from conformance.system.folders import PrivateFolder
 from conformance.system.guard import Guard
 from conformance.system.location import LOOPBACK
@@ -57,6 +58,7 @@ __all__ = [
 
 T = TypeVar("T")
 
+DRAINING = r"^listener_manager\.total_filter_chains_draining$"
 CALLER = "caller"
 """The security server of the calling application, which is the suite itself."""
 BYSTANDER = "bystander"
@@ -191,7 +193,10 @@ class Mesh:
             raise EnvironmentFault(
                 "the mesh did not take its first configuration",
                 detail="\n".join(
-                    f"{server}: {why}" for server, why in {**propagation.rejected, **propagation.unacknowledged}.items()
+                    [
+                        *(f"{server}: rejected {why}" for server, why in propagation.rejected.items()),
+                        *(f"{server}: {why}" for server, why in propagation.unacknowledged.items()),
+                    ]
                 ),
                 next_step="mend the overlay if the run file has one; otherwise report this as a defect of meshmark",
             )
@@ -410,8 +415,17 @@ class Mesh:
                     detail=str({**propagation.rejected, **propagation.unacknowledged}),
                     next_step="report this as a defect of meshmark, with the record",
                 )
+        await until(
+            self._nothing_drains, what="connections of earlier certificates are closed", timeout=self.timeouts.observed
+        )
         self.witness.forget()
         self.collector.forget()
+
+    async def _nothing_drains(self) -> bool:
+        """No connection is about to be closed because a certificate was revoked; the next check would feel it."""
+        servers = [member.running.admin for member in self.members.values()]
+        draining = await asyncio.gather(*(admin.stats(DRAINING) for admin in servers))
+        return not any(count for counts in draining for count in counts.values())
 
     # ------------------------------------------------------------------ names
 
