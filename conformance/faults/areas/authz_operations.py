@@ -127,11 +127,14 @@ class CertificateHeaderCompared(RoutesRewritten):
     def rewrite(self, rbac: dict[str, Any]) -> None:
         """The principals of each rule."""
         for rule in rbac["rules"]["policies"].values():
-            callers = [each["authenticated"]["principal_name"]["exact"] for each in rule["principals"]]
-            header = {"name": "x-forwarded-client-cert"}
-            rule["principals"] = [
-                {"header": header | {"string_match": {"contains": f"URI={caller}"}}} for caller in callers
-            ]
+            rule["principals"] = [self._by_header(principal) for principal in rule["principals"]]
+
+    @staticmethod
+    def _by_header(principal: dict[str, Any]) -> dict[str, Any]:
+        if "authenticated" not in principal:
+            return principal
+        caller = principal["authenticated"]["principal_name"]["exact"]
+        return {"header": {"name": "x-forwarded-client-cert", "string_match": {"contains": f"URI={caller}"}}}
 
 
 KEPT_HEADER = seed(

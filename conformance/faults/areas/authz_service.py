@@ -301,7 +301,11 @@ seed(
     "authz-member-never-loses-a-service",
     defect="What is taken away from the services that a member may address stays with it.",
     modifier=MemberNeverLosesAService(),
-    caught_by={"AUTHZ-011": "unlisted-call-forwarded", "POLICY-012": "wrong-refusal"},
+    caught_by={
+        "AUTHZ-011": "unlisted-call-forwarded",
+        "POLICY-012": "wrong-refusal",
+        "DISCOVERY-008": "left-the-caller",
+    },
 )
 
 seed(
