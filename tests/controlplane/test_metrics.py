@@ -24,7 +24,7 @@ def counted(control_plane: ControlPlane) -> dict[str, float]:
 
 
 async def test_pushes_and_answers_are_counted_over_all_nodes(control_plane: ControlPlane, client: RawClient):
-    assert counted(control_plane) == {"connected_proxies": 0}
+    assert counted(control_plane) == {"connected_proxies": 0, "refused_streams_total": 0}
     sizes = 0
     for node, names in (("one", "a"), ("two", "bc")):
         control_plane.set_resources(node, clusters(*names))
@@ -46,6 +46,7 @@ async def test_pushes_and_answers_are_counted_over_all_nodes(control_plane: Cont
         "pushed_bytes_total cluster": sizes,
         "answers_total acknowledged cluster": 1,
         "answers_total cluster rejected": 1,
+        "refused_streams_total": 0,
     }
 
 

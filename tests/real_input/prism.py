@@ -91,6 +91,7 @@ def run_file_of(program: Path) -> dict[str, Any]:
             "ready": "/config/policies/",
         },
         "profile": "mesh",
+        "features": ["bearer-tokens", "failover"],
         "generated_input": {"examples": 5},
         "timeouts": {"subject_ready": 60, "request": 5, "generated_input": 600, "check": 700},
     }
@@ -101,7 +102,8 @@ def difference(result: Mapping[str, Any], expected: Mapping[str, Mapping[str, st
     check, verdict, reason, seen = (result[key] for key in ("check", "verdict", "reason", "seen"))
     wanted = expected.get(check)
     if wanted is None:
-        return "" if verdict == "pass" else f"{check}: pass was expected, seen {verdict} ({reason}): {seen}"
+        # What needs hosts of their own, or another topology, does not apply here.
+        return "" if verdict in {"pass", "not-applicable"} else f"{check}: pass was expected, seen {verdict} ({reason}): {seen}"
     if (verdict, reason) != (wanted["verdict"], wanted["reason"]):
         return f"{check}: {wanted['verdict']} ({wanted['reason']}) was expected, seen {verdict} ({reason}): {seen}"
     if wanted["shows"] not in seen:
