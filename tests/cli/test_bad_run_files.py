@@ -37,7 +37,10 @@ MISTAKES = [
     Mistake("unknown key", instead("  vendor:", "  vendr:"), "3:3", ("unknown key `vendr`", "did you mean `vendor`?")),
     Mistake("unknown key at the top", GOOD + "profil: mesh\n", "8:1", ("`profil`", "did you mean `profile`?")),
     Mistake(
-        "unknown key like no other", GOOD + "zzz: 1\n", "8:1", ("unknown key `zzz`", "known here: bounds, companions, envoy")
+        "unknown key like no other",
+        GOOD + "zzz: 1\n",
+        "8:1",
+        ("unknown key `zzz`", "known here: bounds, companions, envoy"),
     ),
     Mistake(
         "duplicate key",

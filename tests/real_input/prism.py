@@ -103,7 +103,11 @@ def difference(result: Mapping[str, Any], expected: Mapping[str, Mapping[str, st
     wanted = expected.get(check)
     if wanted is None:
         # What needs hosts of their own, or another topology, does not apply here.
-        return "" if verdict in {"pass", "not-applicable"} else f"{check}: pass was expected, seen {verdict} ({reason}): {seen}"
+        return (
+            ""
+            if verdict in {"pass", "not-applicable"}
+            else f"{check}: pass was expected, seen {verdict} ({reason}): {seen}"
+        )
     if (verdict, reason) != (wanted["verdict"], wanted["reason"]):
         return f"{check}: {wanted['verdict']} ({wanted['reason']}) was expected, seen {verdict} ({reason}): {seen}"
     if wanted["shows"] not in seen:
