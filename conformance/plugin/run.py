@@ -223,7 +223,7 @@ def make_record(
 
 
 def _machine() -> dict[str, str]:
-    unknown = dict.fromkeys(("envoy_version", "envoy_digest", "runtime", "runtime_reason"), "")
+    unknown = dict.fromkeys(("envoy_version", "envoy_digest", "runtime", "runtime_reason", "hosts"), "")
     return unknown | {
         "python": platform.python_version(),
         "os": f"{platform.system()} {platform.release()} {platform.machine()}",

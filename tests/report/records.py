@@ -396,6 +396,7 @@ def record(plan: tuple[PlanEntry, ...], results: tuple[Result, ...], waivers: Se
             "envoy_digest": "sha256:" + "91" * 32,
             "runtime": "process",
             "runtime_reason": "no container engine answers on this machine",
+            "hosts": "shared",
             "python": "3.11.2",
             "os": "Linux 6.1 x86_64",
         },
