@@ -51,7 +51,7 @@ def test_all_checks_pass_while_every_core_is_busy(workplace: Workplace, number: 
     process = workplace.start("certify", run_file(workplace))
     out, err = process.communicate()
     found = results(workplace.record())
-    others = {check: each for check, each in found.items() if each["verdict"] != "pass"}
+    others = {check: each for check, each in found.items() if each["verdict"] not in {"pass", "not-applicable"}}
     assert not others, f"round {number}: {others}"
     assert process.returncode == 0, out + err
     assert workplace.left() == []
