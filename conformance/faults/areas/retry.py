@@ -132,7 +132,7 @@ seed(
             server=CALLER,
         )
     ],
-    caught_by={"RETRY-002": "exhaustion-unreported", "ROUTE-001": "wrong-reason"},
+    caught_by={"RETRY-002": "exhaustion-unreported", "ROUTE-001": "wrong-reason", "AUTHZ-009": "wrong-reason"},
 )
 
 

@@ -80,7 +80,8 @@ seed(
 def mirror(server: str, resources: Resources) -> None:
     """Send a copy of each call for the witness to a port of another machine, in plaintext."""
     endpoints = resources[ResourceType.ENDPOINT].get(f"peer-{BYSTANDER}") if server == CALLER else None
-    if not endpoints:
+    routes = resources[ResourceType.ROUTE].get(f"outbound/{WITNESS}")
+    if not endpoints or not routes:
         return
     resources[ResourceType.CLUSTER]["analysis"] = {
         "name": "analysis",
@@ -88,7 +89,7 @@ def mirror(server: str, resources: Resources) -> None:
         "connect_timeout": "1s",
         "load_assignment": {**endpoints, "cluster_name": "analysis"},
     }
-    for route in resources[ResourceType.ROUTE][f"outbound/{WITNESS}"]["virtual_hosts"][0]["routes"]:
+    for route in routes["virtual_hosts"][0]["routes"]:
         route["route"]["request_mirror_policies"] = [{"cluster": "analysis"}]
 
 
