@@ -97,7 +97,8 @@ seed(
     "topology-calls-mirrored",
     defect="A copy of each call goes to a machine for analysis, in plaintext.",
     modifier=Edited(mirror),
-    caught_by={"TOPOLOGY-001": "readable-on-the-wire"},
+    # The copy is sent in vain, and the trace of the call tells of it.
+    caught_by={"TOPOLOGY-001": "readable-on-the-wire", "TRACE-005": "success-marked"},
     on=INTER_PROXY,
 )
 
