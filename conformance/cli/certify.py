@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 from pathlib import Path
@@ -68,6 +69,9 @@ def run_pytest(runfile: Path, options: RunOptions) -> int:
     os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
     os.environ.pop("PYTEST_ADDOPTS", None)
     import pytest  # noqa: PLC0415
+
+    # What is loaded by now stays to the end. pytest collects all garbage at its own end, five times.
+    gc.freeze()
 
     signal.signal(signal.SIGTERM, _interrupt)
     arguments = [

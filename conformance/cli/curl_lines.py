@@ -143,7 +143,7 @@ def _past_security_server(mesh: ReferenceMesh, way: _Way) -> Iterator[Line]:
 
 
 def _policy_admin(mesh: ReferenceMesh) -> Iterator[Line]:
-    call = (f"{mesh.governance.service.url}/v1/policies", *_trust(mesh))
+    call = (f"{mesh.governance.policy_admin.url}/v1/policies", *_trust(mesh))
     yield _call("the operator reads all policies", "200", *call, *_as(mesh, OPERATOR))
     yield _call("a member may not", "403", *call, *_as(mesh, f"{MEMBERS}/{next(iter(mesh.members))}"))
     yield _call("without a certificate", "refused", *call)

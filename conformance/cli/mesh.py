@@ -137,7 +137,7 @@ async def _serve(wanted: Wanted, guard: Guard, ready: asyncio.Event, interrupted
         await page.start()
         exits.push_async_callback(page.stop)
         claim.announce(
-            url=mesh.governance.service.url,
+            url=mesh.governance.policy_admin.url,
             page=page.url,
             authority=mesh.certificates / AUTHORITY,
             certificate=mesh.certificate(OPERATOR),

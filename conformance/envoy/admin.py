@@ -17,6 +17,7 @@ from urllib.parse import quote
 import httpx
 
 from conformance.model.errors import EnvironmentFault
+from conformance.system.calling import trusting_nobody
 from conformance.system.scrub import scrubbed
 
 __all__ = ["AdminClient", "ServerInfo"]
@@ -48,7 +49,9 @@ class AdminClient:
         self._name = name
         self._tail = tail
         self._http = httpx.AsyncClient(
-            transport=httpx.AsyncHTTPTransport(uds=str(socket)), base_url="http://admin", timeout=ANSWER_TIMEOUT_S
+            transport=httpx.AsyncHTTPTransport(uds=str(socket), verify=trusting_nobody()),
+            base_url="http://admin",
+            timeout=ANSWER_TIMEOUT_S,
         )
 
     async def stats(self, filter_regex: str | None = None) -> dict[str, int]:

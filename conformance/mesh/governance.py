@@ -1,17 +1,17 @@
 """What decides in a mesh: policies with their admin service, control plane with its loop, authentication service.
 
-Invariants: policies change by the policy admin service and in no other way; a control plane that stops keeps what it
-knew, and one that takes over knows only what the store holds.
+Invariants: once the mesh runs, policies change by the policy admin service and in no other way; what it begins with is
+judged as they are; a control plane that stops keeps what it knew, and one that takes over knows only what the store
+holds.
 """
 
 from __future__ import annotations
 
 import asyncio
-import logging
 import time
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Mapping
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -22,6 +22,7 @@ from conformance.controlplane.behaviour import Behaviour
 from conformance.controlplane.resources import ResourceType
 from conformance.controlplane.server import ControlPlane, Rejected
 from conformance.controlplane.snapshot import AppliedVersion
+from conformance.mesh.administration import Administration, PolicyAdmin
 from conformance.mesh.configuration import Configuration
 from conformance.mesh.controller import Controller
 from conformance.model.errors import DeadlineExceeded
@@ -29,40 +30,19 @@ from conformance.model.policies import Policy, PolicyKey, key_of
 from conformance.model.timeouts import Timeouts
 from conformance.pki import TrustDomain
 from conformance.policy.client import PolicyAdminClient
-from conformance.policy.documents import to_document
-from conformance.policy.service import PolicyAdminService, Role
-from conformance.policy.service.observing import LOGGER
+from conformance.policy.documents import IncrementalJudge, to_document
 from conformance.policy.store import Document, ProxyReport, ProxyState, Store, Write
 from conformance.policy.store.opening import open_store
 from conformance.protobuf.listen import UnixListen
+from conformance.system.deadlines import until
 
-__all__ = ["Administration", "Governance", "Propagation", "documents_of"]
+__all__ = ["Governance", "Propagation", "documents_of"]
 
 AUTHENTICATION_SERVICE = "authentication-service"
 MOST_AT_ONCE = 100
 """Documents that the policy admin service takes in one change."""
 FEW = 10
 DECISIONS_KEPT = 2000
-SERVICE = "policy-admin-service"
-"""The path of the identity of the policy admin service."""
-SUITE = "operator/suite"
-"""The path of the identity under which the suite changes policies."""
-
-
-@dataclass(frozen=True)
-class Administration:
-    """Where policies are kept, and who else may change them.
-
-    Attributes:
-        store: URL of the store; None: a file that is gone with the mesh.
-        operators: paths of the identities that may change policies, beside the suite.
-        port: where the policy admin service listens; 0: a free one.
-
-    """
-
-    store: str | None = None
-    operators: tuple[str, ...] = ()
-    port: int = 0
 
 
 @dataclass(frozen=True)
@@ -124,10 +104,10 @@ class Governance:
         )
         self._trust_domain = trust_domain
         self._administration = administration
+        self._judge = IncrementalJudge()
         self._exits = AsyncExitStack()
         self.store: Store
-        self.service: PolicyAdminService
-        self.client: PolicyAdminClient
+        self.policy_admin: PolicyAdmin
         self.control_plane: ControlPlane
         self.configuration: Configuration
         self._controller: Controller
@@ -139,8 +119,13 @@ class Governance:
         store = await open_store(self._administration.store or f"sqlite:{self._folder / 'policies.db'}")
         self._exits.push_async_callback(store.close)
         self.store = self._keep(store)
-        await self._administer()
-        version = await self.write(first, note="the mesh begins") if first else await self.store.version()
+        self.policy_admin = PolicyAdmin(
+            self.store, self._administration, trust_domain=self._trust_domain, folder=self._folder
+        )
+        self._exits.push_async_callback(self.policy_admin.close)
+        if self._administration.operators:
+            await self.policy_admin.client()
+        version = await self.establish(first, note="the mesh begins")
         self._exits.push_async_callback(self.authentication.close)
         self.authentication.follow(self.store)
         await self.authentication.start(self.authentication_address)
@@ -198,27 +183,6 @@ class Governance:
         await self._controller.stop()
         await self.control_plane.stop()
 
-    async def _administer(self) -> None:
-        """Start the policy admin service, and its client under the suite's identity."""
-        audit = logging.FileHandler(self._folder / "policy-admin-service.log", delay=True)
-        logging.getLogger(LOGGER).addHandler(audit)
-        self._exits.callback(audit.close)
-        self._exits.callback(logging.getLogger(LOGGER).removeHandler, audit)
-        trust, crl = self._trust_domain.bundle_pem, self._trust_domain.crl_pem
-        own = self._trust_domain.issue(SERVICE)
-        suite = self._trust_domain.issue(SUITE)
-        operators = self._administration.operators
-        self.service = PolicyAdminService(
-            self.store,
-            roles={self._trust_domain.identity(path): [Role.EDITOR] for path in (SUITE, *operators)},
-            tls=own.server_context(trust, crl=crl),
-            port=self._administration.port,
-        )
-        await self.service.start()
-        self._exits.push_async_callback(self.service.stop)
-        self.client = PolicyAdminClient(self.service.url, tls=suite.client_context(trust))
-        self._exits.push_async_callback(self.client.close)
-
     # ------------------------------------------------------------------ policies
 
     @property
@@ -226,28 +190,39 @@ class Governance:
         """The newest version of the store that the control plane has made into configuration."""
         return self._controller.taken
 
+    async def establish(self, written: Mapping[PolicyKey, Document | None], *, note: str) -> int:
+        """Write what the mesh cannot begin without, before anybody else can; gives the version that holds it."""
+        if not written:
+            return await self.store.version()
+        writes = [Write(key, document) for key, document in written.items()]
+        return await self.store.commit(writes, author=self.policy_admin.author, note=note, judge=self._judge)
+
     async def commit(self, *policies: Policy, deleted: tuple[PolicyKey, ...] = (), note: str) -> int:
         """Change policies, a hundred at once, all of them or none; gives the version that holds the change."""
         return await self.write(documents_of(policies) | dict.fromkeys(deleted), note=note)
 
     async def write(self, written: Mapping[PolicyKey, Document | None], *, note: str) -> int:
         """Change policies by their documents, else as `commit` does."""
-        known = await self._versions(written)
+        client = await self.policy_admin.client()
+        known = await self._versions(client, written)
         writes = [Write(key, document, known.get(key)) for key, document in written.items()]
         for first in range(0, len(writes), MOST_AT_ONCE):
-            committed = await self.client.commit(writes[first : first + MOST_AT_ONCE], note=note)
+            committed = await client.commit(writes[first : first + MOST_AT_ONCE], note=note)
         return committed.version
 
-    async def _versions(self, keys: Collection[PolicyKey]) -> dict[PolicyKey, int]:
+    @staticmethod
+    async def _versions(client: PolicyAdminClient, keys: Collection[PolicyKey]) -> dict[PolicyKey, int]:
         """In which version each of these was changed last, as an editor has to know who changes it again."""
         if len(keys) > FEW:
-            return {key: stored.changed_in for key, stored in (await self.client.documents()).items()}
-        found = await asyncio.gather(*(self.client.document(key) for key in keys))
+            return {key: stored.changed_in for key, stored in (await client.documents()).items()}
+        found = await asyncio.gather(*(client.document(key) for key in keys))
         return {key: stored.changed_in for key, stored in zip(keys, found, strict=True) if stored}
 
     async def roll_back(self, version: int) -> int:
         """Back to the policies of a version; gives the version that holds the change."""
-        return (await self.client.roll_back(version)).version
+        if version == await self.store.version():
+            return version
+        return (await (await self.policy_admin.client()).roll_back(version)).version
 
     async def settled(self, version: int, *, policy: str = "", timeout: float | None = None) -> Propagation:
         """Wait until each security server that a version concerns has acknowledged or rejected it, and the
@@ -255,10 +230,15 @@ class Governance:
         """
         limit = timeout or self._timeouts.acknowledged
         await self._controller.has_taken(version, timeout=limit)
-        status = await self.client.status(version)
-        if status.state == ProxyState.PENDING:
-            status = await self.client.status(version, wait_s=limit)
-        silent = {each.proxy: "pending" for each in status.proxies if each.state is ProxyState.PENDING}
+        reports: list[ProxyReport] = []
+
+        async def answered() -> bool:
+            reports[:] = await self.store.reports(version)
+            return all(each.state is not ProxyState.PENDING for each in reports)
+
+        with suppress(DeadlineExceeded):
+            await until(answered, what="every security server concerned has answered", timeout=limit)
+        silent = {each.proxy: "pending" for each in reports if each.state is ProxyState.PENDING}
         try:
             async with asyncio.timeout(limit):
                 await self.authentication.at_version(version)
@@ -266,9 +246,9 @@ class Governance:
             silent[AUTHENTICATION_SERVICE] = f"decides by version {self.authentication.version}"
         return Propagation(
             policy=policy,
-            servers=tuple(each.proxy for each in status.proxies),
+            servers=tuple(each.proxy for each in reports),
             unacknowledged=silent,
-            rejected={each.proxy: each.reason for each in status.proxies if each.state is ProxyState.REJECTED},
+            rejected={each.proxy: each.reason for each in reports if each.state is ProxyState.REJECTED},
         )
 
     async def push_all(self) -> Propagation:

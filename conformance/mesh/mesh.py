@@ -22,10 +22,11 @@ from conformance.authn.behaviour import Behaviour as DecisionBehaviour
 from conformance.controlplane.behaviour import Behaviour
 from conformance.controlplane.server import ControlPlane
 from conformance.envoy.runtime import Runtime, SecurityServerSpec
+from conformance.mesh.administration import Administration
 from conformance.mesh.applications import Applications
 from conformance.mesh.collector import SpanCollector
 from conformance.mesh.configuration import Configuration, Layout
-from conformance.mesh.governance import Administration, Governance, Propagation, documents_of
+from conformance.mesh.governance import Governance, Propagation, documents_of
 from conformance.mesh.member import Member
 from conformance.mesh.modifiers import Modifier, Overlays
 from conformance.mesh.registration import member_id
@@ -258,7 +259,7 @@ class Mesh:
     async def _announce_endpoints(self, endpoints: Mapping[str, Endpoint]) -> int:
         """Say where building blocks listen; gives the version that holds it."""
         changed = (self.policies[service].changed(endpoints=(endpoint,)) for service, endpoint in endpoints.items())
-        return await self.governance.commit(*changed, note="building blocks are ready")
+        return await self.governance.establish(documents_of(changed), note="building blocks are ready")
 
     @staticmethod
     def _federated(partner: TrustDomain) -> ForeignDomain:

@@ -11,9 +11,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from conformance.envoy.runtime import Runtime
+from conformance.mesh.administration import Administration
 from conformance.mesh.applications import Applications
 from conformance.mesh.blueprint import Blueprint
-from conformance.mesh.governance import Administration
 from conformance.mesh.member import Member
 from conformance.mesh.mesh import Mesh
 from conformance.mesh.modifiers import Modifier
@@ -83,13 +83,13 @@ class ReferenceMesh(Mesh):
     async def _announce_endpoints(self, endpoints: Mapping[str, Endpoint]) -> int:
         written: dict[PolicyKey, Document | None] = {}
         for service, endpoint in endpoints.items():
-            stored = await self.governance.client.document((Kind.SERVICE, service))
+            stored = await self.governance.store.document((Kind.SERVICE, service))
             if stored is None:
                 raise SuiteFault(f"the policy of {service} is gone", next_step="report this as a defect of meshmark")
             place = {"host": endpoint.host, "port": endpoint.port}
             written[Kind.SERVICE, service] = {**stored.document, "endpoints": [place]}
         if not written:
-            return await self.governance.client.version()
+            return await self.governance.store.version()
         return await self.governance.write(written, note="building blocks are ready")
 
     def _write_certificates(self) -> None:

@@ -40,6 +40,7 @@ from conformance.policy.client_wire import (
 )
 from conformance.policy.documents.problems import Problem
 from conformance.policy.store import Author, Document, Entry, ProxyReport, ProxyState, Stored, Write
+from conformance.system.calling import trusting_nobody
 
 __all__ = ["ANY", "Committed", "Difference", "Judgement", "PolicyAdminClient", "VersionStatus"]
 
@@ -62,8 +63,7 @@ class PolicyAdminClient:
         """
         self._url = url
         self._timeout_s = timeout_s
-        # Without one, nobody is trusted: that is for plain HTTP only.
-        context = tls or ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context = tls or trusting_nobody()
         self._http = httpx.AsyncClient(base_url=url, verify=context, timeout=timeout_s, trust_env=False)
 
     async def __aenter__(self) -> PolicyAdminClient:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -36,7 +37,8 @@ def reached(url: str) -> Iterator[None]:
             where=url,
             next_step="look at its log; if it is only slow, ask with a longer timeout",
         ) from error
-    except httpx.TransportError as error:
+    except (httpx.TransportError, ssl.SSLError) as error:
+        # In TLS 1.3 a client is refused only after its handshake: httpx then passes on the error of the read as it is.
         encrypted = "ssl" in str(error).lower() or "certificate" in str(error).lower()
         raise EnvironmentFault(
             "the policy admin service cannot be reached",

@@ -15,7 +15,7 @@ from conformance.model.errors import EnvironmentFault, UsageError
 from conformance.model.policies import Kind
 from conformance.model.policy import ServicePolicy
 from conformance.model.run_file import Overlay
-from conformance.policy.client import ANY, VersionStatus
+from conformance.policy.client import ANY, PolicyAdminClient, VersionStatus
 from conformance.policy.documents import InvalidPolicies, Problem, to_document
 from conformance.policy.store import Document, Stored, Write
 
@@ -51,13 +51,12 @@ class Administration:
 
     def __init__(self, mesh: Mesh) -> None:
         self._mesh = mesh
-        self._client = mesh.governance.client
 
     # ------------------------------------------------------------------ looking
 
     async def version(self) -> int:
         """The newest version of the policies."""
-        return await self._client.version()
+        return await (await self._client()).version()
 
     async def stored(self, service: str = WITNESS) -> Stored:
         """The document of a service, and in which version it was changed last.
@@ -66,26 +65,26 @@ class Administration:
             EnvironmentFault: there is none.
 
         """
-        found = await self._client.document((Kind.SERVICE, service))
+        found = await (await self._client()).document((Kind.SERVICE, service))
         if found is None:
             raise EnvironmentFault(f"the mesh has no policy of service {service}", next_step="register it first")
         return found
 
     async def status(self, version: int) -> VersionStatus:
         """What became of a version, once every security server concerned has answered, or time is up."""
-        return await self._client.status(version, wait_s=self._mesh.timeouts.acknowledged)
+        return await (await self._client()).status(version, wait_s=self._mesh.timeouts.acknowledged)
 
     # ------------------------------------------------------------------ changing
 
     async def validate(self, documents: Mapping[str, Document]) -> tuple[Problem, ...]:
         """What would be wrong with these documents of services. Nothing is changed."""
-        return tuple((await self._client.validate(await self._writes(documents))).problems)
+        return tuple((await (await self._client()).validate(await self._writes(documents))).problems)
 
     async def ask(self, documents: Mapping[str, Document]) -> Asked:
         """Ask for these documents of services, all of them or none, and wait for nobody."""
         writes = await self._writes(documents)
         try:
-            return Asked((await self._client.commit(writes, note="a check asks for a change")).version)
+            return Asked((await (await self._client()).commit(writes, note="a check asks for a change")).version)
         except InvalidPolicies as refusal:
             return Asked(None, refusal.problems)
         except UsageError:
@@ -93,9 +92,10 @@ class Administration:
 
     async def burst(self, *policies: ServicePolicy) -> int:
         """Change a service's policy many times, one after the other, and wait for nobody; gives the last version."""
+        client = await self._client()
         for policy in policies:
             key = (Kind.SERVICE, policy.service)
-            committed = await self._client.put(key, to_document(policy), expected=ANY, note="one of many changes")
+            committed = await client.put(key, to_document(policy), expected=ANY, note="one of many changes")
         return committed.version
 
     async def settled(self, version: int) -> Propagation:
@@ -133,6 +133,9 @@ class Administration:
         patch = [{"op": "add", "path": "/virtual_hosts/0/routes/0", "value": route}]
         with self._mesh.overlaid(Overlay(type="route", name=f"inbound/{service}", patch=patch)):
             yield
+
+    async def _client(self) -> PolicyAdminClient:
+        return await self._mesh.governance.policy_admin.client()
 
     async def _writes(self, documents: Mapping[str, Document]) -> list[Write]:
         return [

@@ -14,7 +14,7 @@ import httpx
 
 from conformance.mesh import NONCE_HEADER
 from conformance.model.policy import Endpoint
-from conformance.system.calling import transport_from
+from conformance.system.calling import transport_from, trusting_nobody
 from conformance.system.location import HERE, Location
 
 __all__ = ["Exchange", "KeptConnection", "new_nonce"]
@@ -110,7 +110,7 @@ class KeptConnection:
         self._base = f"{scheme}://{origin.host}:{origin.port}"
         transport = transport_from(
             come_from.namespace,
-            verify=tls or False,  # without TLS there is nothing to verify
+            verify=tls or trusting_nobody(),
             http1=not http2,
             http2=http2,
             limits=httpx.Limits(max_connections=1, max_keepalive_connections=1, keepalive_expiry=None),

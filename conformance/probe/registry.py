@@ -62,7 +62,9 @@ class Registry:
         credential = trust_domain.issue(self._mesh.identity_path(CALLER))
         context = credential.client_context(trust_domain.bundle_pem)
         sought = member_id(member)
-        async with PolicyAdminClient(self._mesh.governance.service.url, tls=context) as directory:
+        policy_admin = self._mesh.governance.policy_admin
+        await policy_admin.client()
+        async with PolicyAdminClient(policy_admin.url, tls=context) as directory:
             known = any(_names(each["id"], str(sought)) for each in await directory.list_clients())
             offered = await directory.list_methods(sought) if known else []
         services = {

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import httpx
 
-from conformance.system.calling import transport_from
+from conformance.system.calling import transport_from, trusting_nobody
 from conformance.system.namespaces import NetworkNamespace, connect_from
 
 __all__ = ["Attempt", "attempt"]
@@ -80,7 +80,7 @@ async def _connect(host: str, port: int, timeout: float, inside: NetworkNamespac
 async def _ask(
     origin_url: str, path: str, *, any_answer: bool, timeout: float, inside: NetworkNamespace | None
 ) -> Attempt:
-    roots = ssl.create_default_context()
+    roots = ssl.create_default_context() if origin_url.startswith("https:") else trusting_nobody()
     transport = transport_from(inside, verify=roots) if inside else None
     # Inherited proxy settings would send a question about this machine to another one.
     async with httpx.AsyncClient(trust_env=False, verify=roots, timeout=timeout, transport=transport) as client:
@@ -98,7 +98,7 @@ async def _ask(
             raise TimeoutError from None
         except httpx.RemoteProtocolError as problem:
             return _misspoken(path, str(problem), any_answer)
-        except httpx.TransportError as problem:
+        except (httpx.TransportError, ssl.SSLError) as problem:
             return Attempt(False, f"breaks off GET {path}: {type(problem).__name__} {str(problem)[:SHOWN]}".rstrip())
     return Attempt(response.status_code < 500, asked)
 

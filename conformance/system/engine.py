@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from conformance.model.errors import EnvironmentFault
@@ -13,6 +15,9 @@ from conformance.model.errors import EnvironmentFault
 __all__ = ["ContainerImage", "connect_engine", "engine_address", "find_image"]
 
 DEFAULT_ENGINE = "unix:///var/run/docker.sock"
+VARIABLES = ("DOCKER_HOST", "DOCKER_CONTEXT", "DOCKER_CONFIG")
+CONTEXTS = ".docker"
+PROPERTIES = ".testcontainers.properties"
 
 
 @dataclass(frozen=True)
@@ -32,10 +37,10 @@ def connect_engine() -> Any:  # noqa: ANN401 -- docker.DockerClient, which has n
         EnvironmentFault: no engine answers, or it is not the local one.
 
     """
-    from docker.errors import DockerException  # noqa: PLC0415
+    address = engine_address()
+    from docker.errors import DockerException  # noqa: PLC0415 -- takes long, and often no engine is there
     from testcontainers.core.docker_client import DockerClient  # noqa: PLC0415
 
-    address = engine_address()
     try:
         return DockerClient().client
     except DockerException as problem:
@@ -44,9 +49,11 @@ def connect_engine() -> Any:  # noqa: ANN401 -- docker.DockerClient, which has n
 
 def engine_address() -> str:
     """`unix://` and the path of the engine's socket, as the environment or the context says. Somebody listens there."""
-    from testcontainers.core.docker_client import get_docker_host  # noqa: PLC0415
+    address = DEFAULT_ENGINE
+    if _another_may_be_chosen():
+        from testcontainers.core.docker_client import get_docker_host  # noqa: PLC0415
 
-    address = get_docker_host() or DEFAULT_ENGINE
+        address = get_docker_host() or DEFAULT_ENGINE
     if not address.startswith("unix://"):
         raise EnvironmentFault(
             "the container engine is not on this machine: folders and loopback cannot be shared with it",
@@ -75,6 +82,12 @@ async def find_image(name: str, *, pull: bool = False) -> ContainerImage | None:
     return await asyncio.to_thread(_find_image, name, pull)
 
 
+def _another_may_be_chosen() -> bool:
+    """Whether anything is there by which testcontainers would choose an engine: it takes long to load."""
+    files = (CONTEXTS, PROPERTIES)
+    return any(name in os.environ for name in VARIABLES) or any((Path.home() / file).exists() for file in files)
+
+
 def _no_engine(seen: str) -> EnvironmentFault:
     return EnvironmentFault(
         "no container engine answers",
@@ -84,9 +97,9 @@ def _no_engine(seen: str) -> EnvironmentFault:
 
 
 def _find_image(name: str, pull: bool) -> ContainerImage | None:
+    engine = connect_engine()
     from docker.errors import APIError, ImageNotFound  # noqa: PLC0415
 
-    engine = connect_engine()
     try:
         try:
             image = engine.images.get(name)

@@ -61,7 +61,7 @@ async def mesh(workplace: Workplace, monkeypatch: pytest.MonkeyPatch) -> AsyncIt
             await page.start()
             exits.push_async_callback(page.stop)
             files = {"authority": built.certificates / AUTHORITY, "certificate": built.certificate(OPERATOR)}
-            claim.announce(url=built.governance.service.url, page=page.url, **files)
+            claim.announce(url=built.governance.policy_admin.url, page=page.url, **files)
             yield page.url, strike
     finally:
         guard.close()

@@ -136,7 +136,8 @@ class LivePage:
     async def _metrics(self, _request: Request) -> Response:
         governance = self._mesh.governance
         text = self._mesh.control_plane.metrics() + governance.authentication.metrics()
-        return Response(text + (await governance.client.metrics()).encode(), media_type=METRICS_TYPE)
+        policy_admin = await governance.policy_admin.client()
+        return Response(text + (await policy_admin.metrics()).encode(), media_type=METRICS_TYPE)
 
     async def _state(self) -> dict[str, Any]:
         status = await status_of(self._mesh, name=self._name, since=self._since)

@@ -41,7 +41,7 @@ async def status_of(mesh: Mesh, *, name: str, since: str) -> dict[str, Any]:
             "since": since,
             "envoy": mesh.runtime.version,
             "runtime": mesh.runtime.kind,
-            "policy_admin": governance.service.url,
+            "policy_admin": governance.policy_admin.url,
         },
         "versions": {
             "store": version,

@@ -20,6 +20,7 @@ from policy_admin_parts import (
 from conformance.model.errors import EnvironmentFault, UsageError
 from conformance.model.policies import Kind, MemberId, PolicyChange, key_of
 from conformance.model.policy import Endpoint
+from conformance.pki import misfits
 from conformance.pki.trust_domain import TrustDomain
 from conformance.policy.client import ANY, PolicyAdminClient
 from conformance.policy.documents import InvalidPolicies
@@ -125,6 +126,11 @@ async def test_a_service_that_is_not_there_or_not_trusted_is_a_fault_of_the_envi
         with pytest.raises(EnvironmentFault) as fault:
             await client.version()
         assert "trust" in fault.value.next_step
+    expired = misfits.expired(admin.domain, AUDITOR).client_context(admin.domain.bundle_pem)
+    for _ in range(5):  # the refusal may come before or after the question is sent
+        async with PolicyAdminClient(admin.service.url, tls=expired) as client:
+            with pytest.raises(EnvironmentFault) as fault:
+                await client.version()
     async with PolicyAdminClient(admin.service.url, tls=None) as client:
         with pytest.raises(EnvironmentFault):
             await client.version()
