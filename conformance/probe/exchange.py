@@ -6,21 +6,25 @@ import asyncio
 import ssl
 import time
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import httpx
+import httpcore
 
+from conformance import __version__
 from conformance.mesh import NONCE_HEADER
 from conformance.model.policy import Endpoint
-from conformance.system.calling import transport_from, trusting_nobody
+from conformance.system.calling import sockets_from
 from conformance.system.location import HERE, Location
 
 __all__ = ["Exchange", "KeptConnection", "new_nonce"]
 
 LONGEST_SHOWN_BODY = 2048
 LONGEST_READ_BODY = 32 * 1024 * 1024
+WITH_CONTENT = ("PATCH", "POST", "PUT")
+"""Methods whose requests say how long their body is even if there is none (RFC 9110 section 8.6)."""
+FAILURES = (httpcore.NetworkError, httpcore.ProtocolError, httpcore.TimeoutException, ssl.SSLError)
 
 
 def new_nonce() -> str:
@@ -94,6 +98,8 @@ def _shown(body: bytes) -> str:
 class KeptConnection:
     """At most one connection to one address, kept open between calls. Redirects are handed back, proxies are not
     asked.
+
+    It is httpcore's, without httpx above it: a check with steady traffic makes thousands of calls.
     """
 
     def __init__(
@@ -108,14 +114,13 @@ class KeptConnection:
         scheme = "https" if tls else "http"
         self._timeout = timeout
         self._base = f"{scheme}://{origin.host}:{origin.port}"
-        transport = transport_from(
-            come_from.namespace,
-            verify=tls or trusting_nobody(),
-            http1=not http2,
-            http2=http2,
-            limits=httpx.Limits(max_connections=1, max_keepalive_connections=1, keepalive_expiry=None),
-        )
-        self._client = httpx.AsyncClient(transport=transport, timeout=timeout, trust_env=False)
+        self._authority = f"{origin.host}:{origin.port}"
+        self._connection: httpcore.AsyncHTTPConnection | None = None
+        self._one_at_a_time = asyncio.Lock()
+        self._origin = httpcore.Origin(scheme.encode(), origin.host.encode(), origin.port)
+        self._tls = tls
+        self._http2 = http2
+        self._sockets = sockets_from(come_from.namespace)
 
     async def __aenter__(self) -> KeptConnection:
         return self
@@ -125,7 +130,9 @@ class KeptConnection:
 
     async def close(self) -> None:
         """Close it."""
-        await self._client.aclose()
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            await connection.aclose()
 
     async def call(
         self,
@@ -138,56 +145,91 @@ class KeptConnection:
     ) -> Exchange:
         """Send one request exactly as written: `target` is not normalized on the way out."""
         nonce = nonce or new_nonce()
-        pairs = [*(headers.items() if isinstance(headers, Mapping) else headers), (NONCE_HEADER, nonce)]
-        request = self._client.build_request(
-            method, self._base + "/", headers=pairs, content=body or None, extensions={"target": target.encode()}
+        given = (*_pairs(headers), (NONCE_HEADER, nonce))
+        named = {name.lower() for name, _ in given}
+        pairs = (*(pair for pair in self._own_headers(method, body) if pair[0] not in named), *given)
+        request = httpcore.Request(
+            method,
+            self._base + "/",
+            headers=[(name.encode("latin-1"), value.encode("latin-1")) for name, value in pairs],
+            content=body,
+            extensions={"target": target.encode()},
         )
         started = time.monotonic()
-        status, failure, version, port = None, None, "", None
-        answer_headers: tuple[tuple[str, str], ...] = ()
-        content = b""
+        answer, port, failure, content = None, None, None, b""
         try:
-            # The client's own limit is one for each read, and a body may trickle for ever.
-            async with asyncio.timeout(self._timeout):
-                response = await self._client.send(request, stream=True)
-                try:
-                    status, version = response.status_code, response.http_version
-                    answer_headers = tuple(response.headers.multi_items())
-                    port = _local_port(response)
-                    content = await _bounded(response)
-                finally:
-                    await response.aclose()
+            # httpcore's own limit is one for each read, and a body may trickle for ever.
+            async with asyncio.timeout(self._timeout), self._one_at_a_time:
+                answer, port, content = await self._exchange(request)
         except TimeoutError:
-            status, failure = None, f"no whole answer within {self._timeout:g} s"
-        except (httpx.TransportError, ssl.SSLError) as problem:
-            status, failure = None, f"{type(problem).__name__}: {problem}".rstrip(": ")
+            failure = f"no whole answer within {self._timeout:g} s"
+        except FAILURES as problem:
+            failure = f"{type(problem).__name__}: {problem}".rstrip(": ")
         return Exchange(
             nonce=nonce,
             method=method,
             url=self._base + target,
-            request_headers=tuple(request.headers.multi_items()),
+            request_headers=pairs,
             request_body=body,
-            status=status,
-            headers=answer_headers,
+            status=answer.status if answer else None,
+            headers=tuple((name.decode("latin-1").lower(), value.decode("latin-1")) for name, value in answer.headers)
+            if answer
+            else (),
             body=content,
             failure=failure,
-            http_version=version,
+            http_version=answer.extensions["http_version"].decode() if answer else "",
             local_port=port,
             duration_s=time.monotonic() - started,
         )
 
+    async def _exchange(self, request: httpcore.Request) -> tuple[httpcore.Response, int | None, bytes]:
+        connection = self._connection
+        if connection is None or not connection.is_available() or connection.has_expired():
+            await self.close()
+            connection = httpcore.AsyncHTTPConnection(
+                self._origin,
+                ssl_context=self._tls,
+                http1=not self._http2,
+                http2=self._http2,
+                network_backend=self._sockets,
+            )
+        try:
+            answer = await connection.handle_async_request(request)
+            port = _local_port(answer)
+            try:
+                content = await _bounded(answer)
+            finally:
+                await answer.aclose()
+        except BaseException:
+            # Whatever is left of it is not fit for another call.
+            self._connection = None
+            await connection.aclose()
+            raise
+        self._connection = connection
+        return answer, port, content
 
-async def _bounded(response: httpx.Response) -> bytes:
+    def _own_headers(self, method: str, body: bytes) -> Iterator[tuple[str, str]]:
+        yield "host", self._authority
+        yield "user-agent", f"meshmark/{__version__}"
+        yield "accept", "*/*"
+        if body or method in WITH_CONTENT:
+            yield "content-length", str(len(body))
+
+
+def _pairs(headers: Mapping[str, str] | Sequence[tuple[str, str]]) -> Iterable[tuple[str, str]]:
+    return headers.items() if isinstance(headers, Mapping) else headers
+
+
+async def _bounded(answer: httpcore.Response) -> bytes:
     """The body, unless it does not end."""
     body = bytearray()
-    async for chunk in response.aiter_raw():
+    async for chunk in answer.aiter_stream():
         body += chunk
         if len(body) > LONGEST_READ_BODY:
-            raise httpx.ReadError(f"the body has more than {LONGEST_READ_BODY} bytes")
+            raise httpcore.ReadError(f"the body has more than {LONGEST_READ_BODY} bytes")
     return bytes(body)
 
 
-def _local_port(response: httpx.Response) -> int | None:
-    stream = response.extensions.get("network_stream")
-    address = stream.get_extra_info("client_addr") if stream else None
+def _local_port(answer: httpcore.Response) -> int | None:
+    address = answer.extensions["network_stream"].get_extra_info("client_addr")
     return address[1] if address else None

@@ -18,7 +18,7 @@ from conformance.system.namespaces import NetworkNamespace, connect_from
 if TYPE_CHECKING:
     from httpcore import AsyncNetworkStream
 
-__all__ = ["transport_from", "trusting_nobody"]
+__all__ = ["sockets_from", "transport_from", "trusting_nobody"]
 
 LONGEST_CONNECT_S = 60.0
 """For callers that set no timeout."""
@@ -48,8 +48,13 @@ def transport_from(
         return transport
     # httpx hands on everything to httpcore's pool but this; both have exact pins, and a test calls through it.
     pool: Any = transport._pool
-    pool._network_backend = _Inside(namespace)
+    pool._network_backend = sockets_from(namespace)
     return transport
+
+
+def sockets_from(namespace: NetworkNamespace | None) -> httpcore.AsyncNetworkBackend:
+    """For the connections of httpcore: where their sockets are made. Without a namespace, here."""
+    return _Inside(namespace) if namespace else httpcore.AnyIOBackend()
 
 
 class _Inside(httpcore.AnyIOBackend):
