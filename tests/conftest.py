@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
 from workplace import Workplace
 
+from conformance.envoy.binary import installed_binary
+from conformance.envoy.image import build_image
+from conformance.model.errors import EnvironmentFault
+from conformance.system.engine import ContainerImage, connect_engine
 from conformance.system.namespaces import why_unavailable
 
 pytest_plugins = ["pytester"]
@@ -28,6 +34,25 @@ def workplace(tmp_path: Path) -> Iterator[Workplace]:
     temporary = Path(tempfile.mkdtemp(prefix="mm-"))
     yield Workplace(tmp_path, temporary)
     shutil.rmtree(temporary, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def engine() -> Iterator[Any]:
+    """The local container engine: skips where none answers; fails where MESHMARK_REQUIRE_DOCKER=1 promises one."""
+    try:
+        client = connect_engine()
+    except EnvironmentFault as problem:
+        if os.environ.get("MESHMARK_REQUIRE_DOCKER") == "1":
+            pytest.fail(f"MESHMARK_REQUIRE_DOCKER=1, but {problem}")
+        pytest.skip(f"no container engine: {problem.what}")
+    yield client
+    client.close()
+
+
+@pytest.fixture(scope="session")
+def image(engine: Any) -> ContainerImage:
+    """The machine's Envoy as an image, which no machine has to fetch; also an HTTP server for whoever needs one."""
+    return asyncio.run(build_image(installed_binary()))
 
 
 @pytest.fixture(scope="session")

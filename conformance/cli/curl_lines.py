@@ -11,7 +11,16 @@ import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from conformance.mesh.reference import AUTHORITY, MEMBERS, OPERATOR, STRANGER, ReferenceMesh
+from conformance.mesh.partner import FOREIGN_SERVICE
+from conformance.mesh.reference import (
+    AUTHORITY,
+    MEMBERS,
+    OPERATOR,
+    PARTNERS,
+    PARTNERS_OTHER,
+    STRANGER,
+    ReferenceMesh,
+)
 from conformance.model.policies import MemberPolicy
 from conformance.model.policy import Endpoint, Operation, ServicePolicy
 
@@ -51,7 +60,7 @@ def curl_lines(mesh: ReferenceMesh, page: str) -> list[Line]:
     # Whoever wants to see it work gets first what is simplest to read.
     ways.sort(key=lambda way: way.operation.method != "GET")
     lines = [*_let_through(mesh, ways), *_past_security_server(mesh, ways[0])] if ways else []
-    return [*lines, *_policy_admin(mesh), *_live_page(page)]
+    return [*lines, *_at_the_border(mesh), *_policy_admin(mesh), *_live_page(page)]
 
 
 @dataclass(frozen=True)
@@ -140,6 +149,22 @@ def _past_security_server(mesh: ReferenceMesh, way: _Way) -> Iterator[Line]:
             shows = f"with the certificate of {other.name}, for whom there is no rule"
             yield _call(shows, "403", *call, *_as(mesh, f"{MEMBERS}/{other.name}"))
             break
+
+
+def _at_the_border(mesh: ReferenceMesh) -> Iterator[Line]:
+    """Callers of the other trust domain, and one of this mesh who has no business there."""
+    border = next((member.border for member in mesh.members.values() if member.border), None)
+    if border is None or mesh.partner is None or FOREIGN_SERVICE not in mesh.applications.running:
+        return
+    operation = Operation("POST", "/v1/verifications")
+    body = ("--json", json.dumps(BODIES[FOREIGN_SERVICE, operation]))
+    call = (f"{_address('https', border)}/{FOREIGN_SERVICE}{operation.path}", *_trust(mesh))
+    partner = mesh.partner.name
+    shows = f"a caller of {partner} that is named comes in at the border"
+    yield _call(shows, "200", *call, *_as(mesh, PARTNERS), *body)
+    yield _call(f"another one of {partner}", "refused", *call, *_as(mesh, PARTNERS_OTHER))
+    yield _call("a member, at the border", "refused", *call, *_as(mesh, f"{MEMBERS}/{FOREIGN_SERVICE}"))
+    yield _call("without a certificate, at the border", "refused", *call)
 
 
 def _policy_admin(mesh: ReferenceMesh) -> Iterator[Line]:

@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from conformance.envoy.binary import VERSION_LINE, require_supported
 from conformance.envoy.image import ENVOY_IN_IMAGE, VERSION_LABEL
+from conformance.envoy.pod import start_pod
 from conformance.envoy.runtime import RuntimeKind, SecurityServer, SecurityServerSpec
 from conformance.model.errors import EnvironmentFault, UsageError
-from conformance.system.containers import HOST_NETWORK, Container, ContainerSpec, network_of
+from conformance.system.containers import HOST_NETWORK, NO_NETWORK, Container, ContainerSpec, network_of
 from conformance.system.engine import ContainerImage
 from conformance.system.guard import Guard
 
@@ -98,6 +100,17 @@ class ContainerRuntime:
             await server.stop(grace_s=0)
             raise
         return server
+
+    async def pods(self, names: Iterable[str]) -> Mapping[str, Container]:
+        """One for each name."""
+        wanted = tuple(names)
+        starting = [start_pod(self._image, name=name, guard=self._guard, network=NO_NETWORK) for name in wanted]
+        started = await asyncio.gather(*starting, return_exceptions=True)
+        pods = {name: pod for name, pod in zip(wanted, started, strict=True) if isinstance(pod, Container)}
+        if failures := [problem for problem in started if isinstance(problem, BaseException)]:
+            await asyncio.gather(*(pod.stop(grace_s=0) for pod in pods.values()))
+            raise failures[0]
+        return pods
 
     async def close(self) -> None:
         """Stop every security server that still runs."""

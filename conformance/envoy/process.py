@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections.abc import Iterable, Mapping
 
 from conformance.envoy.binary import EnvoyBinary
 from conformance.envoy.runtime import RuntimeKind, SecurityServer, SecurityServerSpec
+from conformance.system.containers import Container
 from conformance.system.guard import Guard
 from conformance.system.processes import ChildProcess
 
@@ -65,6 +67,10 @@ class ProcessRuntime:
             await server.stop(grace_s=0)
             raise
         return server
+
+    async def pods(self, names: Iterable[str]) -> Mapping[str, Container]:
+        """None: a process can be put into any network."""
+        return {}
 
     async def close(self) -> None:
         """Stop every security server that still runs."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-from collections.abc import Coroutine, Mapping
+from collections.abc import Coroutine, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol, TypeVar
@@ -17,6 +17,7 @@ from typing import Any, Literal, Protocol, TypeVar
 from conformance.envoy.admin import AdminClient
 from conformance.envoy.bootstrap import ApiType, MutualTlsAddress, bootstrap
 from conformance.model.errors import EnvironmentFault, SuiteFault
+from conformance.system.containers import Container
 from conformance.system.deadlines import until, while_running
 from conformance.system.namespaces import NetworkNamespace
 from conformance.system.scrub import scrubbed
@@ -272,6 +273,11 @@ class Runtime(Protocol):
 
     async def start(self, spec: SecurityServerSpec, timeout: float) -> SecurityServer:
         """Start one and return as soon as its administration interface answers, within `timeout` seconds."""
+
+    async def pods(self, names: Iterable[str]) -> Mapping[str, Container]:
+        """A pod without a network for each of these hosts, if that is what security servers of this kind need to be
+        put on a host; else none. Whoever asks stops them.
+        """
 
     async def close(self) -> None:
         """Stop every security server that still runs."""

@@ -11,21 +11,21 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from conformance.mesh.partner import PARTNER, knows_partner, with_border, with_partner
 from conformance.model.errors import UsageError
 from conformance.model.policies import MESH, Kind, MemberPolicy, PolicyKey, Topology
 from conformance.model.run_file import Subject, parse_run_file
+from conformance.pki import TrustDomain
 from conformance.policy.documents import InvalidPolicies, PolicySet, located
 from conformance.policy.files import read_policy_files
 from conformance.policy.store import Document
 from conformance.policy.store.opening import open_store
 from conformance.system.folders import bundled
 
-__all__ = ["BUILDING_BLOCKS", "TOPOLOGIES", "Blueprint", "draw_blueprint"]
+__all__ = ["BUILDING_BLOCKS", "Blueprint", "draw_blueprint"]
 
 BUILDING_BLOCKS = ("birth-registry", "citizen-id", "death-registry", "patient-registry")
 """The reference building blocks; each is described by a run file of its name."""
-TOPOLOGIES = frozenset({Topology.INTER_PROXY})
-"""Those that a mesh on one machine's loopback can have."""
 REFERENCE_POLICIES = "fixtures/policies"
 SCHEME = "spiffe://"
 
@@ -40,6 +40,7 @@ class Blueprint:
         trust_domain: to which all members belong.
         members: by name.
         building_blocks: those that are started.
+        partner: the reference's other trust domain, if its callers come in at the border.
 
     """
 
@@ -48,6 +49,7 @@ class Blueprint:
     trust_domain: str
     members: Mapping[str, MemberPolicy]
     building_blocks: tuple[Subject, ...]
+    partner: TrustDomain | None
 
 
 async def draw_blueprint(
@@ -74,20 +76,22 @@ async def draw_blueprint(
             next_step="leave out --policies, and change what is there by `meshmark policy apply`",
         )
     documents = dict(kept or _written(policies or bundled(REFERENCE_POLICIES)))
-    new: dict[PolicyKey, Document] = {} if kept else documents
+    before = dict(kept)
     if topology and PolicySet.of(documents).mesh.topology is not topology:
         mesh = {**documents.get((Kind.MESH, MESH), {"kind": Kind.MESH.value}), "topology": topology.value}
         documents[Kind.MESH, MESH] = mesh
-        new = {**new, (Kind.MESH, MESH): mesh}
+    partner = None
+    if PolicySet.of(documents).mesh.topology is Topology.EXTERNAL_GATEWAY:
+        if not kept and not policies:
+            partner = TrustDomain(PARTNER)
+            documents = with_border(documents, partner)
+        elif knows_partner(documents):
+            partner = TrustDomain(PARTNER)
+            documents = with_partner(documents, partner)
+    new = {key: document for key, document in documents.items() if document is not before.get(key)}
     found = PolicySet.of(documents)
-    if found.mesh.topology not in TOPOLOGIES:
-        raise UsageError(
-            f"a mesh with the topology {found.mesh.topology} cannot be started here yet",
-            where="--topology" if topology else "topology of mesh/mesh",
-            next_step=f"use {', '.join(TOPOLOGIES)}",
-        )
     members = {name: member for name in found.names(Kind.MEMBER) if (member := found.member(name))}
-    return Blueprint(found, new, _trust_domain(members), members, _building_blocks(found, services))
+    return Blueprint(found, new, _trust_domain(members), members, _building_blocks(found, services), partner)
 
 
 async def _kept(url: str | None) -> Mapping[PolicyKey, Document]:

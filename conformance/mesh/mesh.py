@@ -29,6 +29,7 @@ from conformance.mesh.configuration import Configuration, Layout
 from conformance.mesh.governance import Governance, Propagation, documents_of
 from conformance.mesh.member import Member
 from conformance.mesh.modifiers import Modifier, Overlays
+from conformance.mesh.partner import FOREIGNER, PARTNER
 from conformance.mesh.registration import member_id
 from conformance.mesh.sites import GATEWAY, SharedLoopback, Sites, place_of
 from conformance.mesh.witness import Witness, WitnessEndpoint
@@ -69,10 +70,6 @@ WITNESS = "witness"
 FOR_FOREIGNERS = "for-foreigners"
 """The service behind the subject's security server that callers of another trust domain may call; the witness, too."""
 RESERVED_NAMES = frozenset({CALLER, BYSTANDER, WITNESS, FOR_FOREIGNERS, GATEWAY})
-PARTNER = "partner.example"
-"""The other trust domain, whose callers come in by the gateway."""
-FOREIGNER = "security-server/registry"
-"""The path of the one identity of the other trust domain that is let in."""
 
 
 class Mesh:
@@ -137,7 +134,7 @@ class Mesh:
         self._exits.callback(private.remove)
         self.folder = private.path
         self._exits.push_async_callback(self.sites.remove)
-        await self.sites.make(tuple(self._providers()), self.guard)
+        await self.sites.make(tuple(self._providers()), self.runtime, self.guard)
         await self._exits.enter_async_context(self.collector)
         self._exits.push_async_callback(self.witness.close)
         first = await self._introduce()
@@ -274,9 +271,13 @@ class Mesh:
         _, inbound = await member.server.listener_address("inbound", limit)
         _, outbound = await member.server.listener_address("outbound", limit)
         member.inbound, member.outbound = Endpoint(here, inbound), Endpoint(for_applications, outbound)
-        if self.partner and member.name == GATEWAY:
+        if self._at_the_border(member):
             _, border = await member.server.listener_address("border", limit)
             member.border = Endpoint(here, border)
+
+    def _at_the_border(self, member: Member) -> bool:
+        policy = self.governance.configuration.members.get(member.name)
+        return policy is not None and policy.gateway and bool(self.governance.configuration.mesh.federation)
 
     @asynccontextmanager
     async def newcomer(self, policy: ServicePolicy, *, port: int) -> AsyncIterator[Member]:

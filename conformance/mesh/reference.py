@@ -17,6 +17,8 @@ from conformance.mesh.blueprint import Blueprint
 from conformance.mesh.member import Member
 from conformance.mesh.mesh import Mesh
 from conformance.mesh.modifiers import Modifier
+from conformance.mesh.partner import FOREIGNER, UNKNOWN_FOREIGNER
+from conformance.mesh.sites import SharedLoopback
 from conformance.model.errors import SuiteFault
 from conformance.model.policies import Kind, PolicyKey
 from conformance.model.policy import Endpoint
@@ -26,7 +28,7 @@ from conformance.policy.store import Document
 from conformance.system.folders import bundled
 from conformance.system.guard import Guard
 
-__all__ = ["AUTHORITY", "MEMBERS", "OPERATOR", "STRANGER", "ReferenceMesh"]
+__all__ = ["AUTHORITY", "MEMBERS", "OPERATOR", "PARTNERS", "PARTNERS_OTHER", "STRANGER", "ReferenceMesh"]
 
 AUTHORITY = "authority.pem"
 MEMBERS = "members"
@@ -34,6 +36,10 @@ OPERATOR = "operator"
 """Who may change policies: the path of its identity, and the name of its file."""
 STRANGER = "stranger"
 """A certificate with a member's name from an authority that nobody here trusts."""
+PARTNERS = "partner"
+"""The one caller of the other trust domain that is let in at the border."""
+PARTNERS_OTHER = "partner-other"
+"""Another one of the same trust domain, whom no policy names."""
 
 
 class ReferenceMesh(Mesh):
@@ -57,7 +63,9 @@ class ReferenceMesh(Mesh):
             guard=guard,
             modifiers=modifiers,
             administration=Administration(store=store, operators=(OPERATOR,), port=policy_port),
+            sites=SharedLoopback(blueprint.policies.mesh.topology),
         )
+        self.partner = blueprint.partner
         self.trust_domain = TrustDomain(blueprint.trust_domain)
         self._blueprint = blueprint
 
@@ -96,6 +104,9 @@ class ReferenceMesh(Mesh):
         shown: dict[str, Credential] = {f"{MEMBERS}/{name}": each.credential for name, each in self.members.items()}
         anybody = next(iter(self.members.values()))
         shown[OPERATOR] = self.trust_domain.issue(OPERATOR)
+        if self.partner:
+            shown[PARTNERS] = self.partner.issue(FOREIGNER)
+            shown[PARTNERS_OTHER] = self.partner.issue(UNKNOWN_FOREIGNER)
         shown[STRANGER] = TrustDomain(self.trust_domain.name).issue(_path_of(anybody.identity))
         (self.certificates / MEMBERS).mkdir(mode=0o700, parents=True)
         for name, credential in shown.items():

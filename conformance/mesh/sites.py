@@ -13,12 +13,15 @@ Invariants: between hosts of their own, members meet at the security servers' do
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+import asyncio
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
+from conformance.envoy.runtime import Runtime
 from conformance.model.policies import Topology
 from conformance.subjects.building_block import Place
+from conformance.system.containers import Container
 from conformance.system.guard import Guard
 from conformance.system.location import Location
 from conformance.system.networks import Host, Network
@@ -59,8 +62,8 @@ class Sites(Protocol):
     network: Network | None
     """The hosts; None: all are on shared loopback."""
 
-    async def make(self, members: Collection[str], guard: Guard) -> None:
-        """Make whatever is needed for these members.
+    async def make(self, members: Collection[str], runtime: Runtime, guard: Guard) -> None:
+        """Make whatever is needed for these members, and for security servers that this runtime runs.
 
         Raises:
             EnvironmentFault: this process may not.
@@ -92,10 +95,13 @@ def place_of(location: Location) -> Place | None:
 class SharedLoopback:
     """Everything listens on the runner's own loopback, and everybody there could reach everything."""
 
-    topology = Topology.INTER_PROXY
     network: Network | None = None
 
-    async def make(self, members: Collection[str], guard: Guard) -> None:
+    def __init__(self, topology: Topology = Topology.INTER_PROXY) -> None:
+        """`topology` says what the policies of the mesh are about; on loopback it changes nothing else."""
+        self.topology = topology
+
+    async def make(self, members: Collection[str], runtime: Runtime, guard: Guard) -> None:
         """Nothing."""
 
     async def remove(self) -> None:
@@ -124,18 +130,23 @@ class HostSites:
         self.topology = topology
         self.network: Network | None = None
         self._rewire = tuple(rewire)
+        self._pods: Mapping[str, Container] = {}
 
-    async def make(self, members: Collection[str], guard: Guard) -> None:
-        """Make the hosts."""
+    async def make(self, members: Collection[str], runtime: Runtime, guard: Guard) -> None:
+        """Make the hosts; where security servers are containers, each host is a pod, which applications join, too."""
         wiring = self._wiring(members)
         for rewire in self._rewire:
             wiring = rewire(wiring)
-        self.network = await Network.create(wiring.hosts, guard=guard, cables=wiring.cables, unplugged=wiring.unplugged)
+        self._pods = await runtime.pods(host for host in wiring.hosts if host != ELSEWHERE)
+        self.network = await Network.create(
+            wiring.hosts, guard=guard, cables=wiring.cables, unplugged=wiring.unplugged, pods=self._pods
+        )
 
     async def remove(self) -> None:
         """Remove the hosts."""
         if self.network:
             await self.network.remove()
+        await asyncio.gather(*(pod.stop(grace_s=0) for pod in self._pods.values()))
 
     def server(self, member: str) -> Location:
         """On its host."""

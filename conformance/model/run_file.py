@@ -283,14 +283,13 @@ def _misplaced(run_file: RunFile) -> Iterator[tuple[tuple[str | int, ...], str]]
         return
     if run_file.hosts == "shared":
         yield ("hosts",), f"`topology: {topology}` needs hosts of their own: leave out `hosts: shared`"
-    if run_file.runtime == "container":
-        yield ("runtime",), "on hosts of their own Envoy is run as a process: set `runtime: process` or leave it out"
     named: list[tuple[tuple[str | int, ...], Application]] = [(("subject",), run_file.subject)]
     named += [(("companions", number), companion) for number, companion in enumerate(run_file.companions)]
     for place, application in named:
-        for way in ("url", "image"):
-            if getattr(application, way) is not None:
-                yield (*place, way), f"what has a host of its own is started by `command:`, not by `{way}:`"
+        if application.url is not None:
+            yield (*place, "url"), "what somebody else runs cannot be put on a host of its own: use `command:`"
+        if application.image is not None and run_file.runtime != "container":
+            yield (*place, "image"), "a container can be put beside containers only: add `runtime: container`"
 
 
 def _refusal(found: Sequence[tuple[str, str]]) -> RunFileError:

@@ -15,7 +15,7 @@ import conformance
 from conformance.envoy.choose import choose_runtime
 from conformance.mesh import Applications, HostSites, Mesh, Modifier, Overlays, SharedLoopback, registrable
 from conformance.model.check import Catalogue, Topology
-from conformance.model.errors import MeshmarkError, SuiteFault, UsageError
+from conformance.model.errors import MeshmarkError, SuiteFault
 from conformance.model.record import PlanEntry, RunRecord, apply_waivers
 from conformance.model.verdict import Result, now
 from conformance.plugin.loading import LoadedRun
@@ -116,20 +116,11 @@ class Run:
 
 
 def wanted_runtime(loaded: LoadedRun, options: RunOptions) -> RuntimeChoice:
-    """What the options say, or the run file: on hosts of their own, security servers are processes.
-
-    Raises:
-        UsageError: containers were asked for on hosts of their own.
-
+    """What the options say, or the run file. On hosts of their own, security servers are containers only where somebody
+    asks for it: each host is a pod then, which takes seconds.
     """
     wanted = options.runtime or loaded.run_file.runtime
-    if not loaded.run_file.separate_hosts:
-        return wanted
-    if wanted == "container":
-        raise UsageError(
-            "containers cannot be put on hosts of their own", where="--runtime", next_step="use --runtime process"
-        )
-    return "process"
+    return "process" if wanted == "auto" and loaded.run_file.separate_hosts else wanted
 
 
 def subject_facts(loaded: LoadedRun) -> SubjectFacts:

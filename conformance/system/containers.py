@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from docker.models.containers import Container as DockerObject
     from testcontainers.core.container import DockerContainer
 
-__all__ = ["HOST_NETWORK", "Container", "ContainerSpec", "network_of"]
+__all__ = ["BRIDGE_NETWORK", "HOST_NETWORK", "NO_NETWORK", "Container", "ContainerSpec", "network_of"]
 
 KEPT_LINES = 200
 LOOPBACK = "127.0.0.1"
@@ -34,6 +34,8 @@ HOST_NETWORK = "host"
 """The machine's own network."""
 BRIDGE_NETWORK = "bridge"
 """The engine's default network, on which each container has an address of its own."""
+NO_NETWORK = "none"
+"""Nothing but a loopback of its own."""
 
 
 @dataclass(frozen=True)

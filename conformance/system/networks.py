@@ -22,9 +22,11 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address
 from pathlib import Path
+from types import MappingProxyType
 from uuid import uuid4
 
 from conformance.model.errors import EnvironmentFault
+from conformance.system.containers import Container
 from conformance.system.guard import Guard
 from conformance.system.namespaces import NetworkNamespace, system_program, why_unavailable
 from conformance.system.wire import Wire
@@ -79,6 +81,7 @@ class Network:
         neighbours: Mapping[str, Sequence[str]] | None = None,
         cables: Sequence[tuple[str, str]] = (),
         unplugged: Collection[str] = (),
+        pods: Mapping[str, Container] = MappingProxyType({}),
     ) -> Network:
         """Make the hosts.
 
@@ -88,6 +91,8 @@ class Network:
             neighbours: for each host that may not speak with all others, those that it may speak with.
             cables: pairs of hosts with a cable between them on which nobody else is.
             unplugged: hosts that are not plugged into the bridge.
+            pods: for hosts that containers are to be put on, a container without a network (`NO_NETWORK`) that holds
+                the host's. Whoever has started it stops it, after `remove`.
 
         Raises:
             EnvironmentFault: this process may not, or the kernel cannot.
@@ -108,7 +113,7 @@ class Network:
             name: Host(
                 name,
                 "" if name in unplugged else str(FIRST_ADDRESS + number),
-                NetworkNamespace(NAMED_NAMESPACES / f"{prefix}{number}"),
+                NetworkNamespace(NAMED_NAMESPACES / f"{prefix}{number}", pods[name].id if name in pods else None),
                 at_ends.get(name, {}),
             )
             for number, name in enumerate(hosts)
@@ -116,7 +121,7 @@ class Network:
         guard.protect("namespaces", _for_guard(prefix))
         network = cls(made, prefix, guard, cables)
         try:
-            await network._make(neighbours or {})
+            await network._make(neighbours or {}, {name: pod.pid for name, pod in pods.items()})
         except BaseException:
             await asyncio.shield(network.remove())
             raise
@@ -149,13 +154,17 @@ class Network:
     def _switch(self) -> str:
         return f"{self._prefix}switch"
 
-    async def _make(self, neighbours: Mapping[str, Sequence[str]]) -> None:
+    async def _make(self, neighbours: Mapping[str, Sequence[str]], holders: Mapping[str, int]) -> None:
         switch = self._switch
         names = {host.name: host.namespace.file.name for host in self._hosts.values()}
         plugged = [names[host.name] for host in self if host.address]
         await self._ip(
             [
-                *(f"netns add {name}" for name in (switch, *names.values())),
+                f"netns add {switch}",
+                *(
+                    f"netns attach {name} {holders[host]}" if host in holders else f"netns add {name}"
+                    for host, name in names.items()
+                ),
                 *(
                     f"link add {INTERFACE} netns {name} type veth peer name port{number} netns {switch}"
                     for number, name in enumerate(plugged)

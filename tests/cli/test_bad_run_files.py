@@ -96,16 +96,16 @@ MISTAKES = [
         ("`topology: sidecar` needs hosts of their own", "leave out `hosts: shared`"),
     ),
     Mistake(
-        "containers on hosts of their own",
-        GOOD.replace("runtime: process", "runtime: container") + "hosts: separate\n",
-        "7:1",
-        ("Envoy is run as a process", "`runtime: process`"),
+        "a building block as a container on a host that is none",
+        instead('  command: ["{python}", things.py, "{port}"]', "  image: things:1") + "topology: sidecar\n",
+        "6:3",
+        ("beside containers only", "`runtime: container`"),
     ),
     Mistake(
         "a building block that runs elsewhere on a host of its own",
         instead('  command: ["{python}", things.py, "{port}"]', "  url: http://192.0.2.1") + "topology: sidecar\n",
         "6:3",
-        ("started by `command:`, not by `url:`",),
+        ("cannot be put on a host of its own", "use `command:`"),
     ),
     Mistake(
         "unknown timeout", GOOD + "timeouts: {requst: 1}\n", "8:12", ("unknown timeout `requst`", "mean `request`?")

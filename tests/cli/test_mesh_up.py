@@ -40,6 +40,29 @@ def test_lines_are_shown_for_whatever_is_started(workplace: Workplace):
         assert running.end().code == 0
 
 
+@pytest.mark.parametrize(("topology", "lines"), [("sidecar", 16), ("external-gateway", 20)])
+def test_every_line_does_what_it_says_in_each_topology(topology: str, lines: int, workplace: Workplace):
+    with mesh_up(workplace, "--topology", topology) as running:
+        shown = running.shown()
+        assert len(shown) == lines
+        assert [(each.command, status(each.command)) for each in shown] == [
+            (each.command, each.expect) for each in shown
+        ]
+        assert httpx.get(f"{running.page}status.json").json()["mesh"]["topology"] == topology
+        assert running.end().code == 0
+
+
+def test_the_border_stays_open_in_the_next_mesh(workplace: Workplace):
+    store = f"sqlite:{workplace.folder / 'policies.db'}"
+    with mesh_up(workplace, "--store", store, "--topology", "external-gateway", "--services", "citizen-id") as first:
+        assert first.end().code == 0
+    with mesh_up(workplace, "--store", store, "--services", "citizen-id") as second:
+        # The partner has another authority now, and the policies know it.
+        (named,) = [each for each in second.shown() if "comes in at the border" in each.shows]
+        assert status(named.command) == "200"
+        assert second.end().code == 0
+
+
 def test_ready_is_said_before_anything_else_about_calling_it(reference: RunningMesh):
     assert [line for line in reference.lines if line.strip()][1] == "ready\n"
 
@@ -186,11 +209,6 @@ def refused(workplace: Workplace, monkeypatch: pytest.MonkeyPatch, refusal: Call
         return said
 
     return up
-
-
-@pytest.mark.parametrize("topology", ["sidecar", "external-gateway"])
-def test_topologies_that_need_more_than_loopback_are_refused(topology: str, refused: Callable[..., str]):
-    assert f"a mesh with the topology {topology} cannot be started here yet" in refused("--topology", topology)
 
 
 def test_unknown_building_blocks_are_refused(refused: Callable[..., str]):

@@ -1,20 +1,15 @@
 from __future__ import annotations
 
-import asyncio
-import os
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from conformance.envoy.binary import EnvoyBinary, installed_binary
 from conformance.envoy.container import ContainerRuntime
-from conformance.envoy.image import build_image
 from conformance.envoy.process import ProcessRuntime
 from conformance.envoy.runtime import Runtime
-from conformance.model.errors import EnvironmentFault
-from conformance.system.engine import ContainerImage, connect_engine
+from conformance.system.engine import ContainerImage
 from conformance.system.folders import PrivateFolder
 from conformance.system.guard import Guard
 
@@ -50,24 +45,6 @@ async def processes(binary: EnvoyBinary, guard: Guard) -> AsyncIterator[ProcessR
     runtime = ProcessRuntime(binary, guard)
     yield runtime
     await runtime.close()
-
-
-@pytest.fixture(scope="session")
-def engine() -> Iterator[Any]:
-    """The local container engine: skips where none answers; fails where MESHMARK_REQUIRE_DOCKER=1 promises one."""
-    try:
-        client = connect_engine()
-    except EnvironmentFault as problem:
-        if os.environ.get("MESHMARK_REQUIRE_DOCKER") == "1":
-            pytest.fail(f"MESHMARK_REQUIRE_DOCKER=1, but {problem}")
-        pytest.skip(f"no container engine: {problem.what}")
-    yield client
-    client.close()
-
-
-@pytest.fixture(scope="session")
-def image(engine: Any, binary: EnvoyBinary) -> ContainerImage:
-    return asyncio.run(build_image(binary))
 
 
 @pytest.fixture

@@ -51,11 +51,20 @@ def test_a_chain_of_building_blocks_works_beside_sidecars(workplace: Workplace):
     assert passed == set(only.split(",")), finished.said
 
 
-def test_containers_are_refused_on_hosts_of_their_own(workplace: Workplace):
-    run_file = FIXTURES / "citizen-id-sidecar.meshmark.yaml"
-    finished = workplace.meshmark("certify", run_file, "--runtime", "container", "--only", "TOPOLOGY-003")
-    assert finished.code == 2
-    assert "containers cannot be put on hosts of their own" in finished.said
+@pytest.mark.usefixtures("network_namespaces", "image")
+@pytest.mark.parametrize("name", REFERENCES)
+def test_security_servers_are_containers_in_pods_where_that_is_asked_for(name, workplace: Workplace):
+    checks = [check for check in complete_catalogue().checks if check.separate_hosts]
+    wanted = [check.id for check in checks if REFERENCES[name] in check.topologies]
+    only = ",".join(["MTLS-001", "POLICY-001", "ROUTE-001", "API-002", *wanted])
+    run_file = FIXTURES / f"{name}.meshmark.yaml"
+    started = workplace.start("certify", run_file, "--runtime", "container", "--only", only, "--out", "out")
+    finished = workplace.finish(started, PATIENCE_S)
+    assert finished.code == 4, finished.said  # only some checks were asked for
+    record = json.loads((workplace.folder / "out" / "record.json").read_text())
+    assert (record["environment"]["runtime"], record["environment"]["hosts"]) == ("container", "separate")
+    assert {each["check"] for each in record["results"] if each["verdict"] == "pass"} == set(only.split(","))
+    assert workplace.left() == []
 
 
 def test_without_hosts_of_their_own_what_is_judged_between_them_is_not_applicable(workplace: Workplace):

@@ -6,7 +6,7 @@ import io
 import json
 import tarfile
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -14,6 +14,8 @@ from workplace import Workplace
 
 from conformance.system.engine import ContainerImage
 
+PATIENCE_S = 300.0
+"""Containers take their time: only a hang reaches it."""
 CONTRACT = """\
 openapi: 3.0.3
 info: {title: Health, version: "1"}
@@ -83,32 +85,60 @@ SERVER = {
 
 
 @pytest.fixture
-def health(engine: Any, image: ContainerImage) -> Iterator[str]:
-    """A small building block as an image: the HTTP server of the machine's Envoy, with an answer of its own."""
-    files = {
-        "Dockerfile": f"FROM {image.name}\nCOPY server.json /server.json\n"
-        'ENTRYPOINT ["/usr/local/bin/envoy", "--config-path", "/server.json", "--disable-hot-restart"]\n',
-        "server.json": json.dumps(SERVER),
-    }
-    context = io.BytesIO()
-    with tarfile.open(fileobj=context, mode="w") as packed:
-        for name, text in files.items():
-            entry = tarfile.TarInfo(name)
-            entry.size, entry.mode = len(text), 0o644
-            packed.addfile(entry, io.BytesIO(text.encode()))
-    context.seek(0)
-    # Two workers may be at it at the same time.
-    name = f"meshmark-test/health:{uuid.uuid4().hex}"
-    engine.images.build(fileobj=context, custom_context=True, tag=name, rm=True)
-    yield name
-    engine.images.remove(name, force=True)
+def health(engine: Any, image: ContainerImage) -> Iterator[Callable[[str], str]]:
+    """A small building block as an image: the HTTP server of the machine's Envoy, with an answer of its own.
+
+    It is made to listen at an address, and gives the name of its image.
+    """
+    made = list[str]()
+
+    def build(address: str) -> str:
+        files = {
+            "Dockerfile": f"FROM {image.name}\nCOPY server.json /server.json\n"
+            'ENTRYPOINT ["/usr/local/bin/envoy", "--config-path", "/server.json", "--disable-hot-restart"]\n',
+            "server.json": json.dumps(SERVER).replace("0.0.0.0", address),
+        }
+        context = io.BytesIO()
+        with tarfile.open(fileobj=context, mode="w") as packed:
+            for name, text in files.items():
+                entry = tarfile.TarInfo(name)
+                entry.size, entry.mode = len(text), 0o644
+                packed.addfile(entry, io.BytesIO(text.encode()))
+        context.seek(0)
+        # Two workers may be at it at the same time.
+        made.append(f"meshmark-test/health:{uuid.uuid4().hex}")
+        engine.images.build(fileobj=context, custom_context=True, tag=made[-1], rm=True)
+        return made[-1]
+
+    yield build
+    for name in made:
+        engine.images.remove(name, force=True)
+
+
+@pytest.mark.usefixtures("network_namespaces")
+@pytest.mark.parametrize(("address", "verdict"), [("127.0.0.1", "pass"), ("0.0.0.0", "fail")])
+def test_an_application_and_its_sidecar_are_two_containers_of_a_pod(
+    workplace: Workplace, health: Callable[[str], str], address: str, verdict: str
+):
+    workplace.write("health.yaml", CONTRACT)
+    subject = {"contracts": ["health.yaml"], "command": None, "image": health(address), "ready": "/health"}
+    more = {"topology": "sidecar", "features": ["sidecar"], "runtime": "container"}
+    file = workplace.run_file("health", subject=subject, **more)
+    started = workplace.start("certify", file, "--only", "MTLS-001,API-002,TOPOLOGY-003")
+    finished = workplace.finish(started, PATIENCE_S)
+    found = {each["check"]: each["verdict"] for each in workplace.record()["results"]}
+    # Whoever listens on all interfaces of the pod can be reached past its sidecar.
+    expected = {"MTLS-001": "pass", "API-002": "pass", "TOPOLOGY-003": verdict}
+    assert {each: found[each] for each in expected} == expected, finished.said
+    assert workplace.left() == []
 
 
 @pytest.mark.parametrize("runtime", ["process", "container"])
-def test_an_image_is_started_certified_and_stopped(workplace: Workplace, health: str, runtime: str):
+def test_an_image_is_started_certified_and_stopped(workplace: Workplace, health: Callable[[str], str], runtime: str):
     workplace.write("health.yaml", CONTRACT)
     file = workplace.run_file(
-        "health", subject={"contracts": ["health.yaml"], "command": None, "image": health, "ready": "/health"}
+        "health",
+        subject={"contracts": ["health.yaml"], "command": None, "image": health("0.0.0.0"), "ready": "/health"},
     )
     finished = workplace.meshmark("certify", file, "--runtime", runtime, "--only", "MTLS-001,API-001,API-002")
     verdicts = {each["check"]: each["verdict"] for each in workplace.record()["results"]}

@@ -100,6 +100,7 @@ def _server(mesh: Mesh, name: str, report: ProxyReport | None) -> dict[str, Any]
         "connected_since": moment(status.connected_since) if status.connected_since else None,
         "inbound": _address(member.inbound),
         "outbound": _address(member.outbound),
+        "border": _address(member.border),
         "resources": len(mesh.governance.configuration.sent.get(name, {})),
         "pushes": sum(each.responses for each in status.types.values()),
         "bytes": sum(each.bytes for each in status.types.values()),
