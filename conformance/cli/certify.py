@@ -14,7 +14,7 @@ from conformance.cli.progress import Progress
 from conformance.model.errors import SuiteFault, UsageError
 from conformance.plugin.loading import load_run
 from conformance.plugin.options import DEFAULT_OUT, RunOptions, RuntimeChoice, selected_checks
-from conformance.report.formats import FORMATS
+from conformance.report.formats import DEFAULT_FORMATS, FORMATS
 
 __all__ = ["command"]
 
@@ -29,7 +29,11 @@ __all__ = ["command"]
 @click.option("--envoy", metavar="VERSION|PATH|IMAGE", help="Another Envoy than the embedded one.")
 @click.option("--runtime", type=click.Choice(["auto", "process", "container"]), help="How Envoy is run.")
 @click.option(
-    "--format", "formats", multiple=True, type=click.Choice(sorted(FORMATS)), help="Report formats; all by default."
+    "--format",
+    "formats",
+    multiple=True,
+    type=click.Choice(sorted(FORMATS)),
+    help=f"Report formats; by default {', '.join(DEFAULT_FORMATS)}.",
 )
 def command(
     runfile: Path,

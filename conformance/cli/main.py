@@ -24,6 +24,7 @@ __all__ = ["main"]
         "init": "conformance.cli.init",
         "mesh": "conformance.cli.mesh",
         "policy": "conformance.cli.policy",
+        "report": "conformance.cli.report",
         "selftest": "conformance.cli.selftest",
         "serve": "conformance.cli.serve",
     },

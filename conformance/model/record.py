@@ -12,6 +12,7 @@ from datetime import date
 from enum import StrEnum
 from typing import Any
 
+from conformance.model.canonical import plain
 from conformance.model.check import Catalogue, Check, Topology
 from conformance.model.requirements import Feature, Level, Profile, Requirement
 from conformance.model.verdict import Outcome, Result, Verdict, judge_outcome, totals_of
@@ -27,8 +28,8 @@ __all__ = [
     "plan_checks",
 ]
 
-RECORD_SCHEMA = "meshmark/record/1"
-"""Names the shape of `record.json`; its JSON Schema is `reports/schemas/record-1.schema.json`."""
+RECORD_SCHEMA = "meshmark/record/2"
+"""Names the shape of `record.json`; its JSON Schema is `reports/schemas/record-2.schema.json`."""
 
 
 @dataclass(frozen=True)
@@ -209,7 +210,7 @@ class RunRecord:
 
     def to_json(self) -> dict[str, Any]:
         """The record as `record.json` holds it."""
-        return {
+        described = {
             "schema": RECORD_SCHEMA,
             "suite": dict(self.suite),
             "subject": dict(self.subject),
@@ -238,3 +239,5 @@ class RunRecord:
             "started": self.started,
             "finished": self.finished,
         }
+        plain_record: dict[str, Any] = plain(described)
+        return plain_record

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from functools import cache
 from pathlib import Path
@@ -203,6 +203,7 @@ class RunFileSource:
     path: Path
     run_file: RunFile
     document: YamlDocument
+    text: str = field(repr=False)
 
     def refuse(self, location: tuple[str | int, ...], what: str, *, next_step: str) -> RunFileError:
         """An error that points at a value of the file."""
@@ -235,7 +236,7 @@ def parse_run_file(text: str, path: Path) -> RunFileSource:
         raise _refusal([_sentence(error, document) for error in errors]) from None
     if found := [(document.where(location), what) for location, what in _contradictions(run_file)]:
         raise _refusal(found)
-    return RunFileSource(path, run_file, document)
+    return RunFileSource(path, run_file, document, text)
 
 
 def run_file_schema() -> dict[str, Any]:

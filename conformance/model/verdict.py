@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
+from conformance.model.canonical import digest, plain
 from conformance.model.errors import ExitCode
 from conformance.model.requirements import Level
 
@@ -84,7 +85,9 @@ class EvidenceKind(StrEnum):
 
 @dataclass(frozen=True)
 class Evidence:
-    """One recorded observation. `observed` is plain JSON; secrets never enter it."""
+    """One recorded observation. `observed` is plain JSON; secrets never enter it. In the record its digest stands
+    beside it, by which it is named where it is kept apart.
+    """
 
     name: str
     kind: EvidenceKind
@@ -98,7 +101,14 @@ class Evidence:
 
     def to_json(self) -> dict[str, Any]:
         """As it stands in the record."""
-        return {"name": self.name, "kind": self.kind.value, "at": self.at, "observed": dict(self.observed)}
+        observed = plain(self.observed)
+        return {
+            "name": self.name,
+            "kind": self.kind.value,
+            "at": self.at,
+            "sha256": digest(observed),
+            "observed": observed,
+        }
 
 
 @dataclass(frozen=True)

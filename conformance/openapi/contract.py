@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -29,10 +29,11 @@ SWAGGER_2_KEYS = (
 
 @dataclass(frozen=True)
 class ContractFile:
-    """A file that was read for a contract, and the digest of its bytes."""
+    """A file that was read for a contract, its bytes and their digest. Its path is below the contract's folder."""
 
     path: str
     sha256: str
+    content: bytes = field(repr=False)
 
 
 @dataclass(frozen=True, eq=False)
@@ -145,7 +146,7 @@ def load_contract(path: Path) -> Contract:
     return Contract(
         path=path,
         document=bundle.document,
-        files=tuple(ContractFile(file.name, file.sha256) for file in bundle.files),
+        files=tuple(ContractFile(file.name, file.sha256, file.content) for file in bundle.files),
         operations=tuple(read_operations(bundle)),
         _bundle=bundle,
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from conformance.model.errors import UsageError
@@ -22,6 +22,7 @@ class SourceFile:
     path: Path
     sha256: str
     document: YamlDocument
+    content: bytes = field(repr=False)
 
 
 def read_source(path: Path, name: str) -> SourceFile:
@@ -63,4 +64,4 @@ def read_source(path: Path, name: str) -> SourceFile:
             next_step="name the file of an OpenAPI document in YAML or JSON, encoded as UTF-8",
         ) from problem
     document = parse_yaml(text, source=name, lenient=True)
-    return SourceFile(name, resolved, hashlib.sha256(content).hexdigest(), document)
+    return SourceFile(name, resolved, hashlib.sha256(content).hexdigest(), document, content)

@@ -4,8 +4,9 @@ here.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
 
 from conformance.checks.catalogue import complete_catalogue
 from conformance.mesh import IMAGE_PLACEHOLDERS, PLACEHOLDERS, RESERVED_NAMES
@@ -17,6 +18,7 @@ from conformance.model.run_file import Application, RunFile, RunFileSource, pars
 from conformance.openapi.contract import Contract, load_contract
 from conformance.plugin.entry import RUN_FILE_SUFFIX
 from conformance.plugin.options import RunOptions
+from conformance.probe.redaction import Redaction
 from conformance.subjects.placeholders import substitute
 from conformance.system.folders import bundled
 
@@ -43,6 +45,8 @@ class LoadedRun:
     seed: int
     overlay_places: tuple[str, ...]
     """Where each overlay stands in the run file."""
+    files: Mapping[str, bytes] = field(repr=False)
+    """Run file and contracts as they were read, each under the path by which the record names it; without secrets."""
 
 
 def read_run_file(path: Path) -> RunFileSource:
@@ -120,7 +124,21 @@ def load_run(path: Path, options: RunOptions) -> LoadedRun:
         waivers=tuple(Waiver(**entry.model_dump()) for entry in run_file.waivers),
         seed=run_file.seed if options.seed is None else options.seed,
         overlay_places=tuple(source.document.where(("overlays", number)) for number in range(len(run_file.overlays))),
+        files=_files(source, contracts),
     )
+
+
+def _files(source: RunFileSource, contracts: Sequence[Contract]) -> dict[str, bytes]:
+    """What goes into a bundle. A run file may hold the headers by which the building block knows its callers."""
+    redaction = Redaction(source.run_file.subject.headers.values())
+    files = {source.path.name: redaction.text(source.text).encode()}
+    for written, contract in zip(source.run_file.subject.contracts, contracts, strict=True):
+        root, *others = contract.files
+        files[written] = root.content
+        for other in others:
+            beside = PurePosixPath(written).parent / Path(other.path).relative_to(contract.path.parent)
+            files[str(beside)] = other.content
+    return files
 
 
 def _refuse_bad_names(source: RunFileSource, catalogue: Catalogue) -> None:

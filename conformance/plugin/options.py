@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from conformance.model.errors import UsageError
+from conformance.report.formats import DEFAULT_FORMATS
 
 __all__ = ["DEFAULT_OUT", "RunOptions", "RuntimeChoice", "selected_checks"]
 
@@ -33,7 +34,7 @@ class RunOptions:
     seed: int | None = None
     envoy: str | None = None
     runtime: RuntimeChoice | None = None
-    formats: tuple[str, ...] = ("json", "html", "junit")
+    formats: tuple[str, ...] = DEFAULT_FORMATS
 
 
 def selected_checks(only: str | None) -> frozenset[str] | None:

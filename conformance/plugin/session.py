@@ -21,6 +21,7 @@ from conformance.plugin.loading import LoadedRun, load_run
 from conformance.plugin.options import RunOptions, selected_checks
 from conformance.plugin.run import Run, make_record
 from conformance.report.formats import FORMATS, write_reports
+from conformance.report.material import Material
 from conformance.report.summary import summarize
 
 __all__ = ["MeshmarkSession"]
@@ -161,11 +162,12 @@ class MeshmarkSession:
             trouble=findings.trouble,
         )
         try:
-            written = write_reports(record.to_json(), self._folder(run.loaded), self.options.formats)
+            material = Material(record.to_json(), run.loaded.files)
+            written = write_reports(material, self._folder(run.loaded), self.options.formats)
         except EnvironmentFault as problem:
-            self.summaries.append([*summarize(record.to_json()), "", str(problem)])
+            self.summaries.append([*summarize(material.record), "", str(problem)])
             return problem.exit_code
-        self.summaries.append(summarize(record.to_json(), list(written.values())))
+        self.summaries.append(summarize(material.record, list(written.values())))
         code = exit_code_of(record.outcome)
         return findings.trouble_code if findings.trouble_code and code is ExitCode.INCOMPLETE else code
 

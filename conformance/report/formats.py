@@ -6,59 +6,66 @@ Format modules are imported when their format is asked for.
 
 from __future__ import annotations
 
+import importlib
 import os
+import re
 import secrets
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from conformance.model.errors import EnvironmentFault, UsageError
-from conformance.report.findings import RecordJson
+from conformance.report.material import Material
 
-__all__ = ["FORMATS", "Format", "ensure_writable", "write_reports"]
+__all__ = ["DEFAULT_FORMATS", "FORMATS", "Format", "ensure_writable", "file_stem", "write_file", "write_reports"]
 
 
 @dataclass(frozen=True)
 class Format:
-    """One way to show a record."""
+    """One way to show a record.
+
+    Attributes:
+        file_name: `{name}` stands for the subject.
+        text: what it is for, as `--help` says it.
+        function: what renders it: a module of this room, a colon, and a function from `Material` to bytes.
+
+    """
 
     file_name: str
     text: str
-    """What it is for, as `--help` says it."""
-    render: Callable[[RecordJson], bytes]
+    function: str
 
+    @property
+    def render(self) -> Callable[[Material], bytes]:
+        """What renders it, imported now."""
+        module, _, name = self.function.partition(":")
+        found: Callable[[Material], bytes] = getattr(importlib.import_module(f"conformance.report.{module}"), name)
+        return found
 
-def _render_json(record: RecordJson) -> bytes:
-    from conformance.report.record_file import render_record  # noqa: PLC0415
-
-    return render_record(record)
-
-
-def _render_html(record: RecordJson) -> bytes:
-    from conformance.report.html import render_html  # noqa: PLC0415
-
-    return render_html(record)
-
-
-def _render_junit(record: RecordJson) -> bytes:
-    from conformance.report.junit import render_junit  # noqa: PLC0415
-
-    return render_junit(record)
+    def path(self, material: Material, folder: Path) -> Path:
+        """Where it is written."""
+        return folder / self.file_name.format(name=file_stem(material.record["subject"]["name"]))
 
 
 FORMATS = {
-    "json": Format("record.json", "the record itself, from which every other format can be rendered", _render_json),
-    "html": Format("report.html", "one page for people", _render_html),
-    "junit": Format("junit.xml", "test results for CI services", _render_junit),
+    "json": Format(
+        "record.json", "the record itself, from which every other format can be rendered", "record_file:render"
+    ),
+    "html": Format("report.html", "one page for people", "html:render"),
+    "junit": Format("junit.xml", "test results for CI services", "junit:render"),
+    "bundle": Format("{name}.meshmark.zip", "record, reports, contracts and evidence in one file", "bundle:render"),
 }
 """By the name that `--format` takes. They are written in this order: the record first."""
 
+DEFAULT_FORMATS = ("json", "html", "junit")
+"""Those that are written unless others are asked for."""
 
-def write_reports(record: RecordJson, folder: Path, formats: Iterable[str]) -> dict[str, Path]:
+
+def write_reports(material: Material, folder: Path, formats: Iterable[str]) -> dict[str, Path]:
     """Write a record in the formats asked for.
 
     Args:
-        record: as `RunRecord.to_json` gives it or `read_record` reads it.
+        material: what to report.
         folder: created if it is not there. Files of the same names are replaced.
         formats: names out of `FORMATS`.
 
@@ -77,9 +84,14 @@ def write_reports(record: RecordJson, folder: Path, formats: Iterable[str]) -> d
     written = {}
     for name, form in FORMATS.items():
         if name in wanted:
-            written[name] = folder / form.file_name
-            _write(written[name], form.render(record))
+            written[name] = form.path(material, folder)
+            write_file(written[name], form.render(material))
     return written
+
+
+def file_stem(name: str) -> str:
+    """A subject's name, fit for the name of a file."""
+    return re.sub(r"[^A-Za-z0-9_-]+", "-", name).strip("-") or "subject"
 
 
 def ensure_writable(folder: Path) -> None:
@@ -90,16 +102,28 @@ def ensure_writable(folder: Path) -> None:
 
     """
     trial = folder / f".{secrets.token_hex(4)}.trial"
-    _write(trial, b"", where=folder)
+    write_file(trial, b"", where=folder)
     trial.unlink()
 
 
-def _write(path: Path, content: bytes, where: Path | None = None) -> None:
+def write_file(path: Path, content: bytes, *, where: Path | None = None, mode: int = 0o666) -> None:
+    """Write a file as a whole or not at all.
+
+    Args:
+        path: folders above it are made; a file that is there stays until the new one is complete.
+        content: all of it.
+        where: what an error names instead of `path`.
+        mode: its permissions, less what the process masks.
+
+    Raises:
+        EnvironmentFault: it cannot be written.
+
+    """
     unfinished = path.with_name(f".{path.name}.{secrets.token_hex(4)}.unfinished")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            with unfinished.open("xb") as file:
+            with open(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode), "wb") as file:  # noqa: PTH123
                 file.write(content)
                 file.flush()
                 os.fsync(file.fileno())

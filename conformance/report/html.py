@@ -30,10 +30,10 @@ from conformance.report.findings import (
     planned,
     with_verdict,
 )
-from conformance.report.record_file import digest_of
+from conformance.report.material import Material
 from conformance.report.text import cut, paragraphs, visible
 
-__all__ = ["render_html"]
+__all__ = ["render"]
 
 BAR_WIDTH = 1000
 MOST_EVIDENCE = 40
@@ -46,9 +46,9 @@ SYMBOLS = {
 }
 
 
-def render_html(record: RecordJson) -> bytes:
+def render(material: Material) -> bytes:
     """The record as one HTML page."""
-    page = _environment().get_template("report.html.j2").render(_context(record))
+    page = _environment().get_template("report.html.j2").render(_context(material))
     return page.encode()
 
 
@@ -82,12 +82,13 @@ def _fit(value: object) -> object:
     return visible(cut(value)) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
-def _context(record: RecordJson) -> dict[str, Any]:
+def _context(material: Material) -> dict[str, Any]:
+    record = material.record
     outcome = Outcome(record["outcome"])
     results = record["results"]
     return {
         "record": record,
-        "digest": digest_of(record),
+        "digest": material.digest,
         "outcome_word": wording.OUTCOME_WORDS[outcome],
         "outcome_symbol": SYMBOLS[outcome],
         "sentence": wording.outcome_sentence(record),

@@ -18,15 +18,16 @@ from datetime import datetime
 from conformance.model.record import WaiverState
 from conformance.model.verdict import Outcome, Verdict
 from conformance.report.findings import RecordJson, applied_waivers, area_of, planned, troubled_waivers
-from conformance.report.record_file import digest_of
+from conformance.report.material import Material
 from conformance.report.text import cut, one_line, paragraphs, visible
 from conformance.report.wording import coverage_sentence, outcome_sentence, totals_sentence, waiver_sentence
 
-__all__ = ["render_junit"]
+__all__ = ["render"]
 
 
-def render_junit(record: RecordJson) -> bytes:
+def render(material: Material) -> bytes:
     """The record as JUnit XML (the `xunit1` family, in which a test case has a file and properties)."""
+    record = material.record
     waived = applied_waivers(record)
     plan = planned(record)
     cases = [
@@ -52,20 +53,21 @@ def render_junit(record: RecordJson) -> bytes:
             "timestamp": record["started"],
         },
     )
-    _add_properties(suite, _run_properties(record))
+    _add_properties(suite, _run_properties(material))
     suite.extend(cases)
     ET.indent(top)
     return f'<?xml version="1.0" encoding="UTF-8"?>\n{ET.tostring(top, encoding="unicode")}\n'.encode()
 
 
-def _run_properties(record: RecordJson) -> dict[str, str]:
+def _run_properties(material: Material) -> dict[str, str]:
+    record = material.record
     return {
         "summary": outcome_sentence(record),
         "outcome": record["outcome"],
         "profile": record["profile"],
         "suite-version": record["suite"]["version"],
         "seed": str(record["seed"]),
-        "record-sha256": digest_of(record),
+        "record-sha256": material.digest,
         "totals": totals_sentence(record),
         "coverage": coverage_sentence(record),
     } | {f"total-{name}": str(number) for name, number in sorted(record["totals"].items())}

@@ -1,18 +1,18 @@
 """`record.json`: how it is written, and what is refused when it is read back.
 
-Invariants: one record has one spelling (sorted keys, two blanks of indentation, UTF-8, a line feed at the end), so its
-SHA-256 names it; what `read_record` returns keeps to its schema and does not contradict itself.
+Invariants: what `read_record` returns keeps to its schema and does not contradict itself. The digest of a record is
+that of its core: the record as RFC 8785 spells it, with each observation replaced by its own digest. So a record has
+one name, whether the evidence lies in it, beside it, or had to be left out.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
-import re
 from collections import Counter
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from conformance.model.canonical import digest, plain
 from conformance.model.errors import SuiteFault, UsageError
 from conformance.model.record import RECORD_SCHEMA, WaiverState
 from conformance.model.verdict import Result, Verdict, judge_outcome, totals_of
@@ -20,36 +20,69 @@ from conformance.report.findings import NOT_JUDGED, RecordJson, applied_waivers,
 from conformance.report.text import one_line
 from conformance.system.folders import bundled
 
-__all__ = ["contradictions", "digest_of", "read_record", "render_record", "schema_path"]
+if TYPE_CHECKING:
+    from conformance.report.material import Material
 
-LONE_SURROGATE = re.compile("[\ud800-\udfff]")
+__all__ = [
+    "contradictions",
+    "core_of",
+    "digest_of",
+    "parse_record",
+    "read_record",
+    "render",
+    "render_record",
+    "schema_path",
+]
+
+OLDER_SCHEMAS = ("meshmark/record/1",)
+"""Those that are still read: they lack nothing that cannot be computed."""
 
 
 def schema_path() -> Path:
     """Where the JSON Schema of `record.json` is."""
-    return bundled("reports/schemas/record-1.schema.json")
+    return bundled("reports/schemas/record-2.schema.json")
 
 
 def render_record(record: RecordJson) -> bytes:
-    """The record as `record.json` holds it. Half a surrogate pair, which UTF-8 cannot hold, becomes U+FFFD.
+    """The record as `record.json` holds it: sorted keys, two blanks of indentation, UTF-8, a line feed at the end.
+    Half a surrogate pair, which UTF-8 cannot hold, becomes U+FFFD.
 
     Raises:
         SuiteFault: a check put something into its evidence that is not JSON.
 
     """
     try:
-        text = json.dumps(record, ensure_ascii=False, allow_nan=False, indent=2, sort_keys=True)
+        text = json.dumps(plain(record), ensure_ascii=False, allow_nan=False, indent=2, sort_keys=True)
     except (TypeError, ValueError) as error:
         raise SuiteFault(
             f"the run record cannot be written as JSON: {error}",
             next_step="report a bug: evidence must be plain JSON, without bytes, infinity or keys that are not text",
         ) from error
-    return (LONE_SURROGATE.sub("\ufffd", text) + "\n").encode()
+    return f"{text}\n".encode()
+
+
+def render(material: Material) -> bytes:
+    """`render_record`, as one of the formats."""
+    return render_record(material.record)
+
+
+def core_of(record: RecordJson) -> dict[str, Any]:
+    """The record without the observations themselves, whose digests stay."""
+    results = [
+        {
+            **result,
+            "evidence": [
+                {name: value for name, value in each.items() if name != "observed"} for each in result["evidence"]
+            ],
+        }
+        for result in record["results"]
+    ]
+    return {**plain(record), "results": plain(results)}
 
 
 def digest_of(record: RecordJson) -> str:
-    """SHA-256 of `record.json`, in hexadecimal."""
-    return hashlib.sha256(render_record(record)).hexdigest()
+    """The name of a record: SHA-256 of its core, in hexadecimal."""
+    return digest(core_of(record))
 
 
 def read_record(path: Path) -> dict[str, Any]:
@@ -61,37 +94,57 @@ def read_record(path: Path) -> dict[str, Any]:
 
     """
     try:
-        record = json.loads(path.read_bytes(), parse_constant=_refuse_constant)
+        content = path.read_bytes()
     except OSError as error:
         raise UsageError(
             f"cannot be read: {error.strerror}", where=str(path), next_step="name the record.json of a finished run"
         ) from error
+    return parse_record(content, str(path))
+
+
+def parse_record(content: bytes, where: str) -> dict[str, Any]:
+    """What `read_record` does, for a record that was read already; `where` names it in messages."""
+    try:
+        record = json.loads(content, parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as error:
         raise UsageError(
-            f"is no JSON: {error}", where=str(path), next_step="name the record.json of a finished run, unchanged"
+            f"is no JSON: {error}", where=where, next_step="name the record.json of a finished run, unchanged"
         ) from error
     named = record.get("schema") if isinstance(record, dict) else None
-    if named != RECORD_SCHEMA:
+    if named != RECORD_SCHEMA and named not in OLDER_SCHEMAS:
         raise UsageError(
             f"has the schema {one_line(repr(named), 80)}; {RECORD_SCHEMA!r} is needed",
-            where=str(path),
+            where=where,
             next_step="name a record.json, or read it with the version of meshmark that wrote it",
         )
-    problems = _schema_problems(record) or contradictions(record)
+    try:
+        record = _upgraded(record) if named in OLDER_SCHEMAS else record
+        problems = _schema_problems(record) or contradictions(record)
+    except (AttributeError, KeyError, TypeError) as error:
+        problems = [f"is no record of schema {named}: {error!r}"]
     if problems:
         raise UsageError(
             f"is no sound record: {problems[0]}",
-            where=str(path),
+            where=where,
             detail="\n".join(problems[1:10]) or None,
             next_step="use the file as meshmark wrote it; if it is unchanged, report a bug",
         )
     return dict(record)
 
 
+def _upgraded(record: RecordJson) -> dict[str, Any]:
+    """A record of the first schema in the present one: digests of the evidence are added."""
+    results = [
+        {**result, "evidence": [{**each, "sha256": digest(plain(each["observed"]))} for each in result["evidence"]]}
+        for result in record["results"]
+    ]
+    return {**record, "schema": RECORD_SCHEMA, "results": results}
+
+
 def contradictions(record: RecordJson) -> list[str]:
     """Where a record that keeps to its schema does not add up, in words. An honest record has none.
 
-    Recomputed: results against the plan, the totals, and the outcome.
+    Recomputed: results against the plan, the totals, the outcome, and the digests of the evidence that is there.
     """
     plan = {entry["check"]: entry for entry in record["plan"]}
     problems = []
@@ -106,6 +159,11 @@ def contradictions(record: RecordJson) -> list[str]:
             f"requirements: {each}, which {check} proves, is missing"
             for each in result["proves"]
             if each not in record["requirements"]
+        ]
+        problems += [
+            f"results: {check} has evidence {each['name']!r} that is not what its digest says"
+            for each in result["evidence"]
+            if "observed" in each and each["sha256"] != digest(plain(each["observed"]))
         ]
         if check not in plan:
             problems.append(f"results: {check} is not in the plan")
@@ -130,7 +188,7 @@ def contradictions(record: RecordJson) -> list[str]:
         if record["totals"][name] != number
     ]
     outcome = judge_outcome(
-        [Result.from_json(result) for result in record["results"]],
+        [Result.from_json({**result, "evidence": []}) for result in record["results"]],
         waived=frozenset(waived),
         waiver_problems=bool(troubled_waivers(record)),
         interrupted=record["interrupted"],

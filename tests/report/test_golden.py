@@ -13,6 +13,7 @@ import pytest
 
 from conformance.model.record import RunRecord
 from conformance.report.formats import FORMATS, write_reports
+from conformance.report.material import Material
 from conformance.report.record_file import read_record, render_record
 from conformance.report.summary import summarize
 
@@ -33,10 +34,10 @@ def compare(path: Path, content: bytes) -> None:
     assert content.decode() == path.read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("form", FORMATS)
+@pytest.mark.parametrize("form", [name for name in FORMATS if name != "bundle"])  # it is made of the others
 @pytest.mark.parametrize("name", RECORDS)
 def test_every_format_of_every_record_is_as_it_was(name: str, form: str) -> None:
-    rendered = FORMATS[form].render(RECORDS[name]().to_json())
+    rendered = FORMATS[form].render(Material(RECORDS[name]().to_json()))
     compare(GOLDEN / name / FORMATS[form].file_name, rendered)
 
 
@@ -49,8 +50,8 @@ def test_the_summary_of_every_record_is_as_it_was(name: str) -> None:
 @pytest.mark.parametrize("make", RECORDS.values(), ids=RECORDS)
 def test_a_record_read_back_from_disk_renders_the_same(make: Callable[[], RunRecord], tmp_path: Path) -> None:
     fresh = make().to_json()
-    read = read_record(write_reports(fresh, tmp_path, ["json"])["json"])
+    read = read_record(write_reports(Material(fresh), tmp_path, ["json"])["json"])
     assert render_record(read) == render_record(fresh)
     for form in FORMATS.values():
-        assert form.render(read) == form.render(fresh)
+        assert form.render(Material(read)) == form.render(Material(fresh))
     assert summarize(read) == summarize(fresh)

@@ -16,7 +16,8 @@ from conformance.model.record import RunRecord
 from conformance.model.requirements import Level
 from conformance.model.verdict import Evidence, EvidenceKind, Expectation, Verdict
 from conformance.report import html
-from conformance.report.html import MOST_EVIDENCE, render_html
+from conformance.report.html import MOST_EVIDENCE
+from conformance.report.material import Material
 
 from . import records
 from .pages import Page
@@ -26,7 +27,7 @@ MEGABYTE = "x" * 1_000_000
 
 
 def page_of(record: RunRecord) -> Page:
-    return Page.of(render_html(record.to_json()))
+    return Page.of(html.render(Material(record.to_json())))
 
 
 @pytest.mark.parametrize("make", ALL)
@@ -176,15 +177,15 @@ def spoilt(record: RunRecord, text: str) -> dict[str, Any]:
 )
 def test_hostile_text_changes_no_element_of_the_page(hostile: str) -> None:
     record = records.not_conformant()
-    page = render_html(spoilt(record, hostile))
-    assert Page.of(page).shape == Page.of(render_html(spoilt(record, "harmless"))).shape
+    page = html.render(Material(spoilt(record, hostile)))
+    assert Page.of(page).shape == Page.of(html.render(Material(spoilt(record, "harmless")))).shape
     assert not re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]", page.decode())
 
 
 def test_words_from_outside_stand_in_an_element_that_isolates_their_direction() -> None:
     arabic = "\u0633\u062c\u0644 \u0627\u0644\u0645\u0648\u0627\u0644\u064a\u062f"
     record = replace(records.conformant(), trouble=arabic)
-    assert f"<bdi>{arabic}</bdi>" in render_html(record.to_json()).decode()
+    assert f"<bdi>{arabic}</bdi>" in html.render(Material(record.to_json())).decode()
 
 
 def test_a_megabyte_of_text_is_cut_and_the_page_says_how_much_is_missing() -> None:
@@ -197,7 +198,7 @@ def test_a_megabyte_of_text_is_cut_and_the_page_says_how_much_is_missing() -> No
         expectations=(Expectation("huge", MEGABYTE, MEGABYTE, met=False),),
         evidence=(Evidence(MEGABYTE, EvidenceKind.EXCHANGE, observed, records.AT),),
     )
-    page = render_html(replace(records.not_conformant(), results=(huge, *rest)).to_json())
+    page = html.render(Material(replace(records.not_conformant(), results=(huge, *rest)).to_json()))
     assert b"996,000 more characters" in page
     assert len(page) < 400_000
 
@@ -205,7 +206,8 @@ def test_a_megabyte_of_text_is_cut_and_the_page_says_how_much_is_missing() -> No
 def test_much_evidence_is_bounded_and_the_page_says_what_is_missing() -> None:
     first, *rest = records.conformant().results
     many = tuple(replace(records.COUNTERS, name=f"round {number}") for number in range(1_500))
-    page = render_html(replace(records.conformant(), results=(replace(first, evidence=many), *rest)).to_json()).decode()
+    record = replace(records.conformant(), results=(replace(first, evidence=many), *rest))
+    page = html.render(Material(record.to_json())).decode()
     assert f"… {1_500 - MOST_EVIDENCE:,} more pieces in record.json" in page
     assert page.count('<details class="evidence">') < 50
 

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from conformance.model.record import PlanEntry, RunRecord, Waiver
 from conformance.model.requirements import Area, Level
 from conformance.model.verdict import Evidence, EvidenceKind, Expectation, Outcome, Result, Verdict
-from conformance.report.html import render_html
-from conformance.report.junit import render_junit
+from conformance.report import html, junit
+from conformance.report.material import Material
 from conformance.report.record_file import contradictions, render_record
 from conformance.report.summary import summarize
 from conformance.report.wording import outcome_sentence, totals_sentence
@@ -110,11 +110,11 @@ def test_totals_agree_in_every_format(record: RunRecord) -> None:
     assert json.loads(render_record(values))["totals"] == totals
 
     assert numbers_of(summarize(values)[1]) == totals
-    suite = ET.fromstring(render_junit(values))[0]  # noqa: S314 -- our own output
+    suite = ET.fromstring(junit.render(Material(values)))[0]  # noqa: S314 -- our own output
     properties = {str(each.get("name")): str(each.get("value")) for each in suite.findall("properties/property")}
     assert {name: int(properties[f"total-{name}"]) for name in totals} == totals
 
-    page = Page.of(render_html(values))
+    page = Page.of(html.render(Material(values)))
     cells = {
         str(cell.attributes["data-total"]): int(cell.text) for cell in page.all("td") if "data-total" in cell.attributes
     }
@@ -128,11 +128,11 @@ def test_totals_agree_in_every_format(record: RunRecord) -> None:
 @given(run_records())
 def test_nothing_but_a_pass_is_ever_shown_as_a_pass(record: RunRecord) -> None:
     values = record.to_json()
-    top = ET.fromstring(render_junit(values))  # noqa: S314 -- our own output
+    top = ET.fromstring(junit.render(Material(values)))  # noqa: S314 -- our own output
     cases = {
         str(case.get("name")).split(" ")[0]: case for case in top.iter("testcase") if case.get("classname") != "run"
     }
-    page = Page.of(render_html(values))
+    page = Page.of(html.render(Material(values)))
     for result in record.results:
         passed = result.verdict is Verdict.PASS
         marks = [child.tag for child in cases[result.check] if child.tag != "properties"]
@@ -144,7 +144,7 @@ def test_nothing_but_a_pass_is_ever_shown_as_a_pass(record: RunRecord) -> None:
 @settings(deadline=None, max_examples=100)
 @given(run_records())
 def test_a_gate_that_counts_failures_and_errors_stops_every_run_that_is_not_conformant(record: RunRecord) -> None:
-    suite = ET.fromstring(render_junit(record.to_json()))[0]  # noqa: S314 -- our own output
+    suite = ET.fromstring(junit.render(Material(record.to_json())))[0]  # noqa: S314 -- our own output
     cases = suite.findall("testcase")
     counted = {tag: sum(case.find(tag) is not None for case in cases) for tag in ("failure", "error", "skipped")}
     assert suite.get("tests") == str(len(cases))
