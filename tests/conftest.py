@@ -18,6 +18,8 @@ from conformance.envoy.binary import installed_binary
 from conformance.envoy.image import build_image
 from conformance.model.errors import EnvironmentFault
 from conformance.system.engine import ContainerImage, connect_engine
+from conformance.system.folders import PrivateFolder
+from conformance.system.guard import Guard
 from conformance.system.namespaces import why_unavailable
 
 pytest_plugins = ["pytester"]
@@ -34,6 +36,21 @@ def workplace(tmp_path: Path) -> Iterator[Workplace]:
     temporary = Path(tempfile.mkdtemp(prefix="mm-"))
     yield Workplace(tmp_path, temporary)
     shutil.rmtree(temporary, ignore_errors=True)
+
+
+@pytest.fixture
+def guard() -> Iterator[Guard]:
+    guard = Guard()
+    yield guard
+    guard.close()
+
+
+@pytest.fixture
+def folder(guard: Guard) -> Iterator[Path]:
+    """A private folder whose path is short enough for unix sockets."""
+    folder = PrivateFolder(guard)
+    yield folder.path
+    folder.remove()
 
 
 @pytest.fixture(scope="session")

@@ -30,9 +30,9 @@ from conformance.authn.limits import DOMAIN, Limits
 from conformance.authn.metrics import Metrics
 from conformance.authn.reasons import Reason
 from conformance.authn.tokens import Tokens
-from conformance.model.errors import EnvironmentFault, MeshmarkError, SuiteFault
+from conformance.model.errors import MeshmarkError, SuiteFault
 from conformance.model.policies import PolicyChange, PolicyFeed
-from conformance.protobuf.listen import TlsListen, UnixListen
+from conformance.protobuf.listen import TlsListen, UnixListen, open_listener
 from conformance.protobuf.messages import DynamicMessage
 
 __all__ = ["AuthenticationService"]
@@ -103,16 +103,7 @@ class AuthenticationService:
             raise SuiteFault("the authentication service runs already", next_step="stop it before starting it again")
         server = grpc.aio.server(options=OPTIONS)
         server.add_generic_rpc_handlers(self._handlers())
-        try:
-            port = listen.bind(server)
-            await server.start()
-        except (RuntimeError, OSError) as problem:
-            await server.stop(None)
-            raise EnvironmentFault(
-                f"the authentication service cannot listen: {problem}",
-                where=str(listen),
-                next_step="choose a free address; the path of a unix socket must be shorter than 108 bytes",
-            ) from problem
+        port = await open_listener(server, listen, whose="the authentication service")
         self._server, self._listen = server, listen
         self._log.start()
         return port

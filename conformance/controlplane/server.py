@@ -27,8 +27,8 @@ from conformance.controlplane.resources import Reference, Resource, ResourceType
 from conformance.controlplane.snapshot import AppliedVersion, Change, Snapshot, Version, new_epoch
 from conformance.controlplane.status import Event, EventKind, NodeStatus
 from conformance.controlplane.stream import Stream
-from conformance.model.errors import DeadlineExceeded, EnvironmentFault, MeshmarkError, SuiteFault
-from conformance.protobuf.listen import TlsListen, UnixListen
+from conformance.model.errors import DeadlineExceeded, MeshmarkError, SuiteFault
+from conformance.protobuf.listen import TlsListen, UnixListen, open_listener
 from conformance.protobuf.messages import DynamicMessage, message_class
 
 __all__ = ["Acknowledgement", "ControlPlane", "Rejected", "TlsListen", "UnixListen"]
@@ -119,16 +119,7 @@ class ControlPlane:
             raise SuiteFault("the control plane runs already", next_step="stop it before starting it again")
         server = grpc.aio.server(options=OPTIONS)
         server.add_generic_rpc_handlers((self._handlers(),))
-        try:
-            port = listen.bind(server)
-            await server.start()
-        except (RuntimeError, OSError) as problem:
-            await server.stop(None)
-            raise EnvironmentFault(
-                f"the control plane cannot listen: {problem}",
-                where=str(listen),
-                next_step="choose a free address; the path of a unix socket must be shorter than 108 bytes",
-            ) from problem
+        port = await open_listener(server, listen, whose="the control plane")
         self._server = server
         return port
 

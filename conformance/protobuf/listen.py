@@ -9,7 +9,9 @@ from pathlib import Path
 import grpc
 import grpc.aio
 
-__all__ = ["TlsListen", "UnixListen"]
+from conformance.model.errors import EnvironmentFault
+
+__all__ = ["TlsListen", "UnixListen", "open_listener"]
 
 
 @dataclass(frozen=True)
@@ -60,3 +62,23 @@ class TlsListen:
             [(self.private_key, self.certificate_chain)], self.client_authority, require_client_auth=True
         )
         return server.add_secure_port(f"{self.host}:{self.port}", credentials)
+
+
+async def open_listener(server: grpc.aio.Server, listen: UnixListen | TlsListen, *, whose: str) -> int | None:
+    """Start a server where it shall listen; gives the port, or None for a unix socket.
+
+    Raises:
+        EnvironmentFault: the address cannot be used; the server is stopped again.
+
+    """
+    try:
+        port = listen.bind(server)
+        await server.start()
+    except (RuntimeError, OSError) as problem:
+        await server.stop(None)
+        raise EnvironmentFault(
+            f"{whose} cannot listen: {problem}",
+            where=str(listen),
+            next_step="choose a free address; the path of a unix socket must be shorter than 108 bytes",
+        ) from problem
+    return port

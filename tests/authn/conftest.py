@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -8,22 +8,6 @@ from authn_parts import EVERYTHING, Asking, change
 
 from conformance.authn import AuthenticationService
 from conformance.protobuf.listen import UnixListen
-from conformance.system.folders import PrivateFolder
-from conformance.system.guard import Guard
-
-
-@pytest.fixture
-def guard() -> Iterator[Guard]:
-    guard = Guard()
-    yield guard
-    guard.close()
-
-
-@pytest.fixture
-def folder(guard: Guard) -> Iterator[Path]:
-    folder = PrivateFolder(guard)
-    yield folder.path
-    folder.remove()
 
 
 @pytest.fixture

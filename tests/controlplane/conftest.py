@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -11,22 +11,7 @@ from conformance.controlplane.server import ControlPlane
 from conformance.envoy.binary import EnvoyBinary, installed_binary
 from conformance.envoy.process import ProcessRuntime
 from conformance.protobuf.listen import UnixListen
-from conformance.system.folders import PrivateFolder
 from conformance.system.guard import Guard
-
-
-@pytest.fixture
-def guard() -> Iterator[Guard]:
-    guard = Guard()
-    yield guard
-    guard.close()
-
-
-@pytest.fixture
-def folder(guard: Guard) -> Iterator[Path]:
-    folder = PrivateFolder(guard)
-    yield folder.path
-    folder.remove()
 
 
 @pytest.fixture

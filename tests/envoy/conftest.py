@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -10,22 +10,7 @@ from conformance.envoy.container import ContainerRuntime
 from conformance.envoy.process import ProcessRuntime
 from conformance.envoy.runtime import Runtime
 from conformance.system.engine import ContainerImage
-from conformance.system.folders import PrivateFolder
 from conformance.system.guard import Guard
-
-
-@pytest.fixture
-def guard() -> Iterator[Guard]:
-    guard = Guard()
-    yield guard
-    guard.close()
-
-
-@pytest.fixture
-def folder(guard: Guard) -> Iterator[Path]:
-    folder = PrivateFolder(guard)
-    yield folder.path
-    folder.remove()
 
 
 @pytest.fixture

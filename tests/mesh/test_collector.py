@@ -6,7 +6,7 @@ import asyncio
 import base64
 import json
 import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,6 @@ from conformance.mesh.collector import LARGEST_REQUEST
 from conformance.model.errors import DeadlineExceeded
 from conformance.model.policy import Endpoint
 from conformance.protobuf.messages import parse
-from conformance.system.folders import PrivateFolder
 from conformance.system.guard import Guard
 
 HTTP = "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager"
@@ -247,20 +246,6 @@ def cluster(name: str, endpoint: Endpoint) -> dict[str, Any]:
 
 
 StartServer = Callable[..., Awaitable[str]]
-
-
-@pytest.fixture
-def guard() -> Iterator[Guard]:
-    guard = Guard()
-    yield guard
-    guard.close()
-
-
-@pytest.fixture
-def folder(guard: Guard) -> Iterator[Path]:
-    folder = PrivateFolder(guard)
-    yield folder.path
-    folder.remove()
 
 
 @pytest.fixture

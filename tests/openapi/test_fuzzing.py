@@ -7,7 +7,6 @@ import datetime
 import ipaddress
 import json
 import ssl
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -26,13 +25,6 @@ from conformance.system.guard import Guard
 
 QUICK = FuzzSettings(seed=3, max_examples=3, phases=("coverage",), request_timeout_s=2, deadline_s=60)
 READ = "GET /births/{id}"
-
-
-@pytest.fixture
-def guard() -> Iterator[Guard]:
-    guard = Guard()
-    yield guard
-    guard.close()
 
 
 @pytest.fixture

@@ -13,13 +13,6 @@ from conformance.system.guard import Guard
 from conformance.system.processes import ChildProcess
 
 
-@pytest.fixture
-def guard():
-    guard = Guard()
-    yield guard
-    guard.close()
-
-
 async def start(guard: Guard, code: str, **more) -> ChildProcess:
     return await ChildProcess.start([sys.executable, "-c", code], name="child", guard=guard, **more)
 

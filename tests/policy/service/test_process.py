@@ -8,7 +8,7 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 import httpx
@@ -27,13 +27,6 @@ ROLES = ["auditor", "editor", "control-plane"]
 GRANTS = [part for role in ROLES for part in ("--role", f"{role}=/security-server/caller")]
 
 Start = Callable[..., Awaitable[tuple[ChildProcess, str]]]
-
-
-@pytest.fixture
-def guard() -> Iterator[Guard]:
-    guard = Guard()
-    yield guard
-    guard.close()
 
 
 @pytest.fixture
