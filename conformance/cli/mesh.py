@@ -115,6 +115,24 @@ async def _up(wanted: Wanted) -> int:
     return ExitCode.CONFORMANT
 
 
+async def _until(interrupted: asyncio.Event, mesh: ReferenceMesh) -> None:
+    """Let members come and go until somebody interrupts.
+
+    Raises:
+        EnvironmentFault: a security server of a new member does not start.
+
+    """
+    following, waiting = asyncio.create_task(mesh.follow_members()), asyncio.create_task(interrupted.wait())
+    try:
+        ended, _ = await asyncio.wait({following, waiting}, return_when=asyncio.FIRST_COMPLETED)
+        for task in ended:
+            task.result()
+    finally:
+        for task in (following, waiting):
+            task.cancel()
+        await asyncio.gather(following, waiting, return_exceptions=True)
+
+
 async def _serve(wanted: Wanted, guard: Guard, ready: asyncio.Event, interrupted: asyncio.Event) -> None:
     async with AsyncExitStack() as exits:
         claim = exits.enter_context(claimed(wanted.name, guard))
@@ -144,7 +162,7 @@ async def _serve(wanted: Wanted, guard: Guard, ready: asyncio.Event, interrupted
         )
         _say_ready(mesh, page.url)
         ready.set()
-        await mesh.unless_dead(interrupted.wait())
+        await mesh.unless_dead(_until(interrupted, mesh))
         # Ctrl-C has ended a pager or `tee` as well, and that must not change how this ends.
         with suppress(BrokenPipeError):
             click.echo("stopping")

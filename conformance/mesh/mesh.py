@@ -100,6 +100,8 @@ class Mesh:
         self.collector = SpanCollector()
         self.operations = operations
         self.members: dict[str, Member] = {}
+        self._members_changed = asyncio.Event()
+        """Set, and replaced by another one, when members come or go while the mesh runs."""
         self._baseline = 0
         self._imposters: dict[str, Endpoint] = {}
         self._witnesses: dict[str, Endpoint] = {}
@@ -155,7 +157,7 @@ class Mesh:
             xds=UnixListen(self._xds, uid=self.runtime.uid),
             trust_domain=self.trust_domain,
             timeouts=self.timeouts,
-            configure=lambda: Configuration(self.members, self.trust_domain, self._modifiers, layout),
+            configure=lambda: self._configuration(layout),
             behave=self._behaviour,
             decisions=UnixListen(decisions, uid=self.runtime.uid),
             decide=self._decisions(),
@@ -178,6 +180,9 @@ class Mesh:
         self._baseline = await self._announce_endpoints(endpoints)
         await self.governance.push_all()
         await self._refuse_untaken(self._baseline)
+
+    def _configuration(self, layout: Layout) -> Configuration:
+        return Configuration(self.members, self.trust_domain, self._modifiers, layout)
 
     async def _refuse_untaken(self, version: int) -> None:
         """Wait until every security server has taken its part of a version that the mesh cannot do without.
@@ -335,10 +340,15 @@ class Mesh:
 
         """
         working = asyncio.ensure_future(work)
-        deaths = {member.running.died for member in self.members.values()}
         try:
-            await asyncio.wait({working, *deaths}, return_when=asyncio.FIRST_COMPLETED)
-            self.refuse_if_dead()
+            while not working.done():
+                deaths = {member.server.died for member in self.members.values() if member.server}
+                changed = asyncio.ensure_future(self._members_changed.wait())
+                try:
+                    await asyncio.wait({working, changed, *deaths}, return_when=asyncio.FIRST_COMPLETED)
+                finally:
+                    changed.cancel()
+                self.refuse_if_dead()
             return await working
         finally:
             working.cancel()
@@ -346,8 +356,8 @@ class Mesh:
     def refuse_if_dead(self) -> None:
         """Raise the error that tells of a security server's end, if one has ended."""
         for member in self.members.values():
-            if not member.running.alive:
-                raise member.running.death()
+            if member.server and not member.server.alive:
+                raise member.server.death()
 
     # ------------------------------------------------------------------ policies
 

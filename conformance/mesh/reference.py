@@ -1,26 +1,30 @@
 """The reference system on its own: members, services and rules come from policies, and people call it, no checks.
 
 Invariants: documents are kept as they were written, but for the endpoints of the building blocks that are started here;
-everybody who may prove something finds what proves it in one private folder, which is gone with the mesh.
+everybody who may prove something finds what proves it in one private folder, which is gone with the mesh; each member
+of the policies has a security server, also one that comes later, as long as this mesh's authority can vouch for it.
 """
 
 from __future__ import annotations
 
+import asyncio
+import logging
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from conformance.envoy.runtime import Runtime
 from conformance.mesh.administration import Administration
 from conformance.mesh.applications import Applications
 from conformance.mesh.blueprint import Blueprint
+from conformance.mesh.configuration import Configuration, Layout
 from conformance.mesh.member import Member
 from conformance.mesh.mesh import Mesh
 from conformance.mesh.modifiers import Modifier
 from conformance.mesh.partner import FOREIGNER, UNKNOWN_FOREIGNER
 from conformance.mesh.sites import SharedLoopback
 from conformance.model.errors import SuiteFault
-from conformance.model.policies import Kind, PolicyKey
+from conformance.model.policies import Kind, MemberPolicy, PolicyKey
 from conformance.model.policy import Endpoint
 from conformance.model.timeouts import Timeouts
 from conformance.pki import Credential, TrustDomain
@@ -30,6 +34,9 @@ from conformance.system.guard import Guard
 
 __all__ = ["AUTHORITY", "MEMBERS", "OPERATOR", "PARTNERS", "PARTNERS_OTHER", "STRANGER", "ReferenceMesh"]
 
+log = logging.getLogger(__name__)
+
+SCHEME = "spiffe://"
 AUTHORITY = "authority.pem"
 MEMBERS = "members"
 OPERATOR = "operator"
@@ -66,6 +73,7 @@ class ReferenceMesh(Mesh):
             sites=SharedLoopback(blueprint.policies.mesh.topology),
         )
         self.partner = blueprint.partner
+        self._comings_and_goings: asyncio.Queue[Member] = asyncio.Queue()
         self.trust_domain = TrustDomain(blueprint.trust_domain)
         self._blueprint = blueprint
 
@@ -80,6 +88,56 @@ class ReferenceMesh(Mesh):
     def certificate(self, name: str) -> Path:
         """The file of somebody: `OPERATOR`, `STRANGER`, or a member's name below `MEMBERS`."""
         return self.certificates / f"{name}.pem"
+
+    # ------------------------------------------------------------------ members that come and go
+
+    async def follow_members(self) -> None:
+        """Start a security server for each member that comes, and stop that of each that goes, without end.
+
+        Raises:
+            EnvironmentFault: one does not start.
+
+        """
+        while True:
+            member = await self._comings_and_goings.get()
+            if self.members.get(member.name) is member:
+                await self.start_server(member)
+                self._write_certificate(f"{MEMBERS}/{member.name}", member.credential)
+                self._say_changed()
+                # Its peers learn where it is.
+                await self.governance.push_all()
+            elif member.server is not None:
+                await member.server.stop()
+
+    def enrol(self, name: str, policy: MemberPolicy | None) -> None:
+        """A member has come, changed or gone (None). Called before anything is rendered for it."""
+        before = self.members.get(name)
+        if policy is None:
+            if before:
+                self._comings_and_goings.put_nowait(self.members.pop(name))
+                self._say_changed()
+            return
+        if before and before.identity == policy.identity:
+            return
+        if not policy.identity.startswith(f"{SCHEME}{self.trust_domain.name}/"):
+            log.warning("member %s gets no security server: its identity is of another trust domain", name)
+            return
+        credential = self.trust_domain.issue(_path_of(policy.identity))
+        if before:
+            before.identity, before.credential = policy.identity, credential
+            return
+        self.members[name] = member = Member(name=name, identity=policy.identity, credential=credential, site=name)
+        self._layout.access_logs[name] = self._spec(member).access_log
+        self._comings_and_goings.put_nowait(member)
+
+    def _configuration(self, layout: Layout) -> Configuration:
+        return _OfMembers(self.enrol, self.members, self.trust_domain, self._modifiers, layout)
+
+    def _say_changed(self) -> None:
+        self._members_changed.set()
+        self._members_changed = asyncio.Event()
+
+    # ------------------------------------------------------------------ beginning
 
     async def _introduce(self) -> Mapping[PolicyKey, Document | None]:
         for name, policy in self._blueprint.members.items():
@@ -110,10 +168,32 @@ class ReferenceMesh(Mesh):
         shown[STRANGER] = TrustDomain(self.trust_domain.name).issue(_path_of(anybody.identity))
         (self.certificates / MEMBERS).mkdir(mode=0o700, parents=True)
         for name, credential in shown.items():
-            descriptor = os.open(self.certificate(name), os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(credential.certificate_chain_pem + credential.private_key_pem)
+            self._write_certificate(name, credential)
         (self.certificates / AUTHORITY).write_bytes(self.trust_domain.bundle_pem)
+
+    def _write_certificate(self, name: str, credential: Credential) -> None:
+        self.certificate(name).unlink(missing_ok=True)
+        descriptor = os.open(self.certificate(name), os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(credential.certificate_chain_pem + credential.private_key_pem)
+
+
+class _OfMembers(Configuration):
+    """A configuration that tells the mesh who comes and goes."""
+
+    def __init__(
+        self,
+        say: Callable[[str, MemberPolicy | None], None],
+        servers: Mapping[str, Member],
+        trust_domain: TrustDomain,
+        modifiers: Sequence[Modifier],
+        layout: Layout,
+    ) -> None:
+        super().__init__(servers, trust_domain, modifiers, layout)
+        self._say = say
+
+    def enrol(self, name: str, policy: MemberPolicy | None) -> None:
+        self._say(name, policy)
 
 
 def _path_of(identity: str) -> str:

@@ -10,6 +10,7 @@ import socket
 import stat
 import threading
 from collections.abc import Callable
+from typing import Any
 
 import httpx
 import pytest
@@ -61,6 +62,50 @@ def test_the_border_stays_open_in_the_next_mesh(workplace: Workplace):
         (named,) = [each for each in second.shown() if "comes in at the border" in each.shows]
         assert status(named.command) == "200"
         assert second.end().code == 0
+
+
+CLINIC = """\
+kind: member
+name: clinic
+identity: spiffe://mesh.test/security-server/clinic
+calls: [citizen-id]
+"""
+
+
+async def test_a_member_that_comes_gets_a_security_server_and_one_that_goes_loses_it(workplace: Workplace):
+    with mesh_up(workplace, "--services", "citizen-id") as running:
+        before = (POLICIES / "citizen-id.yaml").read_text()
+        workplace.write("new/clinic.yaml", CLINIC)
+        workplace.write("new/citizen-id.yaml", before.replace("caller: birth-registry", "caller: clinic"))
+        applied = running.policy("apply", workplace.folder / "new", "--wait", "--note", "a clinic joins")
+        assert applied.code == 0, applied.said
+        assert servers_of(running)["clinic"]["alive"]
+        assert verified(f"http://{servers_of(running)['clinic']['outbound']}") == 200
+        assert (running.certificates / "members" / "clinic.pem").exists()
+
+        workplace.write("old/citizen-id.yaml", before)
+        for step in (("apply", workplace.folder / "old"), ("delete", "member/clinic")):
+            gone = running.policy(*step, "--wait", "--note", "the clinic leaves")
+            assert gone.code == 0, gone.said
+        assert "clinic" not in servers_of(running)
+        await until(
+            lambda: not any("clinic/bootstrap.json" in line for line in workplace.processes().values()),
+            what="its process has ended",
+            timeout=60,
+        )
+        assert running.end().code == 0
+    assert workplace.left() == []
+
+
+def servers_of(running: RunningMesh) -> dict[str, dict[str, Any]]:
+    """The security servers as the live page knows them."""
+    return {each["name"]: each for each in httpx.get(f"{running.page}status.json").json()["security_servers"]}
+
+
+def verified(security_server: str) -> int:
+    """The answer of citizen ID to a verification."""
+    body = {"personId": "11111111-1111-4111-8111-111111111111"}
+    return httpx.post(f"{security_server}/citizen-id/v1/verifications", json=body).status_code
 
 
 def test_ready_is_said_before_anything_else_about_calling_it(reference: RunningMesh):

@@ -96,7 +96,7 @@ def _server(mesh: Mesh, name: str, report: ProxyReport | None) -> dict[str, Any]
         "name": name,
         "version": report.version if report else None,
         "identity": member.identity,
-        "alive": member.running.alive,
+        "alive": member.server is not None and member.server.alive,
         "connected_since": moment(status.connected_since) if status.connected_since else None,
         "inbound": _address(member.inbound),
         "outbound": _address(member.outbound),
