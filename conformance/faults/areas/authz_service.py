@@ -79,11 +79,16 @@ def excepted(match: Mapping[str, Any]) -> Modifier:
 
     def edit(_: str, resources: Resources) -> None:
         for host in resources.get(ResourceType.ROUTE, {}).get(f"inbound/{WITNESS}", {}).get("virtual_hosts", ()):
-            whole = [route for route in host["routes"] if route["match"] == {"prefix": f"/{WITNESS}/"}]
-            for route in copy.deepcopy(whole):
-                route["match"] |= match
-                route["typed_per_filter_config"][FILTER] = DISABLED
-                host["routes"].insert(0, route)
+            routes: list[dict[str, Any]] = []
+            for route in host["routes"]:
+                if route["match"] == {"prefix": f"/{WITNESS}/"}:
+                    # Just before the whole service: routes of a part of it are not the ones at fault.
+                    special = copy.deepcopy(route)
+                    special["match"] |= match
+                    special["typed_per_filter_config"][FILTER] = DISABLED
+                    routes.append(special)
+                routes.append(route)
+            host["routes"] = routes
 
     return Edited(edit)
 
