@@ -104,6 +104,8 @@ seed(
         "BREAK-001": "overflow-unmarked",
         # The header that tells answers of the building block from those of the security server is gone, too.
         "API-003": undecided("generation-incomplete"),
+        # And so is the path as the caller wrote it, which the access log shows.
+        "AUTHZ-015": "caller-or-operation-missing",
     },
 )
 
