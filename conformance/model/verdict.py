@@ -21,6 +21,7 @@ __all__ = [
     "EvidenceKind",
     "Expectation",
     "Outcome",
+    "Place",
     "Result",
     "Verdict",
     "exit_code_of",
@@ -126,6 +127,20 @@ class Expectation:
 
 
 @dataclass(frozen=True)
+class Place:
+    """Where in the run file or in a contract a result has its cause; lines and columns count from 1."""
+
+    path: str
+    """As the record names the file."""
+    line: int
+    column: int
+
+    def to_json(self) -> dict[str, Any]:
+        """As it stands in the record."""
+        return {"path": self.path, "line": self.line, "column": self.column}
+
+
+@dataclass(frozen=True)
 class Result:
     """What one check found. `reason` is the code of the first expectation that was not met, or why there was nothing
     to judge.
@@ -145,6 +160,8 @@ class Result:
     reproduce: str = ""
     started: str | None = None
     duration_s: float = 0.0
+    place: Place | None = None
+    """Where to look first; None where nobody knows."""
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Result:
@@ -157,6 +174,7 @@ class Result:
                 "verdict": Verdict(values["verdict"]),
                 "expectations": tuple(Expectation(**each) for each in values["expectations"]),
                 "evidence": tuple(Evidence.from_json(each) for each in values["evidence"]),
+                "place": Place(**values["place"]) if values["place"] else None,
             }
         )
 
@@ -177,6 +195,7 @@ class Result:
             "reproduce": self.reproduce,
             "started": self.started,
             "duration_s": round(self.duration_s, 4),
+            "place": self.place.to_json() if self.place else None,
         }
 
 

@@ -15,14 +15,15 @@ from conformance.model.errors import UsageError
 from conformance.model.record import PlanEntry, Waiver, plan_checks
 from conformance.model.requirements import Feature, Profile
 from conformance.model.run_file import Application, RunFile, RunFileSource, parse_run_file
-from conformance.openapi.contract import Contract, load_contract
+from conformance.model.yaml_source import YamlDocument
+from conformance.openapi.contract import Contract, ContractFile, load_contract
 from conformance.plugin.entry import RUN_FILE_SUFFIX
 from conformance.plugin.options import RunOptions
 from conformance.probe.redaction import Redaction
 from conformance.subjects.placeholders import substitute
 from conformance.system.folders import bundled
 
-__all__ = ["LoadedRun", "load_run", "read_run_file"]
+__all__ = ["LoadedRun", "load_run", "named_files", "read_run_file"]
 
 LARGEST_RUN_FILE = 1024 * 1024
 NAME_ONE = f"give the path of a *{RUN_FILE_SUFFIX}; `meshmark init CONTRACT` writes one"
@@ -45,6 +46,8 @@ class LoadedRun:
     seed: int
     overlay_places: tuple[str, ...]
     """Where each overlay stands in the run file."""
+    document: YamlDocument = field(repr=False)
+    """Where each value of the run file stands."""
     files: Mapping[str, bytes] = field(repr=False)
     """Run file and contracts as they were read, each under the path by which the record names it; without secrets."""
 
@@ -124,6 +127,7 @@ def load_run(path: Path, options: RunOptions) -> LoadedRun:
         waivers=tuple(Waiver(**entry.model_dump()) for entry in run_file.waivers),
         seed=run_file.seed if options.seed is None else options.seed,
         overlay_places=tuple(source.document.where(("overlays", number)) for number in range(len(run_file.overlays))),
+        document=source.document,
         files=_files(source, contracts),
     )
 
@@ -133,12 +137,23 @@ def _files(source: RunFileSource, contracts: Sequence[Contract]) -> dict[str, by
     redaction = Redaction(source.run_file.subject.headers.values())
     files = {source.path.name: redaction.text(source.text).encode()}
     for written, contract in zip(source.run_file.subject.contracts, contracts, strict=True):
-        root, *others = contract.files
-        files[written] = root.content
-        for other in others:
-            beside = PurePosixPath(written).parent / Path(other.path).relative_to(contract.path.parent)
-            files[str(beside)] = other.content
+        for file, name in named_files(written, contract):
+            files[name] = file.content
     return files
+
+
+def named_files(written: str, contract: Contract) -> list[tuple[ContractFile, str]]:
+    """The files of a contract, each with the path by which the record names it.
+
+    Args:
+        written: the contract's path as the run file has it.
+        contract: what was read from there.
+
+    """
+    root, *others = contract.files
+    folder = PurePosixPath(written).parent
+    beside = [(other, str(folder / Path(other.path).relative_to(contract.path.parent))) for other in others]
+    return [(root, written), *beside]
 
 
 def _refuse_bad_names(source: RunFileSource, catalogue: Catalogue) -> None:

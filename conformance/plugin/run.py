@@ -21,6 +21,7 @@ from conformance.model.verdict import Result, now
 from conformance.plugin.loading import LoadedRun
 from conformance.plugin.mesh_thread import MeshThread
 from conformance.plugin.options import RunOptions, RuntimeChoice
+from conformance.plugin.places import Places
 from conformance.probe import Execution, SubjectFacts
 from conformance.system.guard import Guard
 
@@ -171,8 +172,13 @@ def make_record(
     found = {result.check: result for result in results}
     by_pytest = "deselected in pytest, or pytest stopped before"
     not_reached = trouble.partition("\n")[0] or ("the run was interrupted" if interrupted else by_pytest)
-    complete = tuple(
+    unplaced = (
         found.get(entry.check.id) or entry.unrun_result(not_reached if entry.run else None) for entry in loaded.plan
+    )
+    places = Places(loaded)
+    complete = tuple(
+        replace(result, place=places.of(entry.check, result))
+        for entry, result in zip(loaded.plan, unplaced, strict=True)
     )
     subject = loaded.run_file.subject
     proven = {requirement for entry in loaded.plan for requirement in entry.check.proves}

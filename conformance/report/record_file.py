@@ -133,9 +133,13 @@ def parse_record(content: bytes, where: str) -> dict[str, Any]:
 
 
 def _upgraded(record: RecordJson) -> dict[str, Any]:
-    """A record of the first schema in the present one: digests of the evidence are added."""
+    """A record of the first schema in the present one: digests of the evidence are added, and no place is known."""
     results = [
-        {**result, "evidence": [{**each, "sha256": digest(plain(each["observed"]))} for each in result["evidence"]]}
+        {
+            **result,
+            "evidence": [{**each, "sha256": digest(plain(each["observed"]))} for each in result["evidence"]],
+            "place": None,
+        }
         for result in record["results"]
     ]
     return {**record, "schema": RECORD_SCHEMA, "results": results}

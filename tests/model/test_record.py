@@ -10,10 +10,11 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
+from conformance.model.canonical import LARGEST_WHOLE_NUMBER
 from conformance.model.check import Catalogue, Topology
 from conformance.model.record import Waiver, WaiverState, apply_waivers, plan_checks
 from conformance.model.requirements import Feature, Level, Profile, Requirement
-from conformance.model.verdict import Evidence, EvidenceKind, Expectation, Result, Verdict
+from conformance.model.verdict import Evidence, EvidenceKind, Expectation, Place, Result, Verdict
 
 TODAY = date(2026, 11, 23)
 FEATURES = list(Feature)[:4]
@@ -113,11 +114,12 @@ def test_a_waiver_is_applied_expired_unused_or_silent(cases):
 
 
 texts = st.text(max_size=20)
+exact = st.integers(-LARGEST_WHOLE_NUMBER, LARGEST_WHOLE_NUMBER)
 evidence = st.builds(
     Evidence,
     texts,
     st.sampled_from(EvidenceKind),
-    st.dictionaries(texts, st.recursive(st.none() | st.booleans() | st.integers() | texts, st.lists), max_size=3),
+    st.dictionaries(texts, st.recursive(st.none() | st.booleans() | exact | texts, st.lists), max_size=3),
     texts,
 )
 whole_results = st.builds(
@@ -136,6 +138,7 @@ whole_results = st.builds(
     reproduce=texts,
     started=st.none() | texts,
     duration_s=st.integers(0, 10_000).map(lambda number: number / 100),
+    place=st.none() | st.builds(Place, texts, st.integers(1), st.integers(1)),
 )
 
 

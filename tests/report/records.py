@@ -11,7 +11,10 @@ from conformance.model.check import Check, Topology
 from conformance.model.record import PlanEntry, RunRecord, Waiver, apply_waivers
 from conformance.model.requirements import Level, Requirement, Source
 from conformance.model.timeouts import Timeouts
-from conformance.model.verdict import Evidence, EvidenceKind, Expectation, Result, Verdict
+from conformance.model.verdict import Evidence, EvidenceKind, Expectation, Place, Result, Verdict
+
+SUBJECT_PLACE = Place("birth-registry.meshmark.yaml", 2, 1)
+OPERATION_PLACE = Place("contracts/birth-registry-v1.yaml", 41, 5)
 
 AT = "2026-11-03T14:02:07.250Z"
 TODAY = date(2026, 11, 3)
@@ -375,6 +378,9 @@ def interrupted() -> RunRecord:
 
 def record(plan: tuple[PlanEntry, ...], results: tuple[Result, ...], waivers: Sequence[Waiver] = ()) -> RunRecord:
     proven = {requirement for each in plan for requirement in each.check.proves}
+    results = tuple(
+        replace(each, place=OPERATION_PLACE if each.check.startswith("API-") else SUBJECT_PLACE) for each in results
+    )
     return RunRecord(
         suite={"name": "meshmark", "version": "0.1.0", "catalogue_digest": "sha256:" + "5e" * 32},
         subject={
