@@ -53,6 +53,10 @@ FORMATS = {
     ),
     "html": Format("report.html", "one page for people", "html:render"),
     "junit": Format("junit.xml", "test results for CI services", "junit:render"),
+    "sarif": Format("results.sarif", "SARIF 2.1.0: fails at lines of the run file and the contract", "sarif:render"),
+    "ctrf": Format("ctrf-report.json", "Common Test Report Format, for test dashboards", "ctrf:render"),
+    "oscal-plan": Format("oscal-assessment-plan.json", "OSCAL 1.2.1 assessment plan", "oscal.plan:render"),
+    "oscal-results": Format("oscal-assessment-results.json", "OSCAL 1.2.1 assessment results", "oscal.results:render"),
     "bundle": Format("{name}.meshmark.zip", "record, reports, contracts and evidence in one file", "bundle:render"),
 }
 """By the name that `--format` takes. They are written in this order: the record first."""
