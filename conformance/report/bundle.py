@@ -33,6 +33,7 @@ __all__ = [
     "BUNDLE_SCHEMA",
     "BUNDLE_SUFFIX",
     "Bundle",
+    "inside",
     "make_bundle",
     "parse_bundle",
     "read_bundle",
@@ -139,7 +140,7 @@ def make_bundle(material: Material) -> Bundle:
     for name in REPORTS_INSIDE:
         content[f"{REPORTS}{FORMATS[name].file_name}"] = FORMATS[name].render(material)
     for path in sorted(material.files):
-        content[f"{INPUTS}{_inside(path)}"] = material.files[path]
+        content[f"{INPUTS}{inside(path)}"] = material.files[path]
     files = [{"path": path, "size": len(each), "sha256": _sha256(each)} for path, each in content.items()]
     manifest = {"schema": BUNDLE_SCHEMA, "record": _sha256(content[RECORD]), "files": files, "left_out": left_out}
     bundle = Bundle(content, manifest)
@@ -232,7 +233,7 @@ def _entries(content: bytes) -> dict[str, bytes]:
                 # Stored, so no entry can be larger than the file itself.
                 if each.compress_type != zipfile.ZIP_STORED or each.flag_bits & 1:
                     raise _Unsound(f"holds {each.filename[:200]!r} compressed or encrypted, which a bundle never is")
-                if _inside(each.filename) != each.filename:
+                if inside(each.filename) != each.filename:
                     raise _Unsound(f"holds a file at {each.filename[:200]!r}, which is no place in a bundle")
             return {each.filename: archive.read(each) for each in found}
     except (zipfile.BadZipFile, OSError, EOFError, ValueError, NotImplementedError, RuntimeError) as error:
@@ -260,7 +261,7 @@ def _evidence(material: Material) -> tuple[dict[str, bytes], list[dict[str, Any]
     return dict(sorted(kept.items())), left_out
 
 
-def _inside(path: str) -> str:
+def inside(path: str) -> str:
     """A path that stays inside, whatever the record or the bundle says."""
     parts = [part for part in path.replace("\\", "/").split("/") if part not in ("", ".", "..")]
     return "/".join("".join(c if c.isprintable() and c not in ':*?"<>|' else "_" for c in part) for part in parts)

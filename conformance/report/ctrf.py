@@ -69,7 +69,7 @@ def render(material: Material) -> bytes:
                         "outcome": record["outcome"],
                         "sentence": one_line(outcome_sentence(record)),
                         "coverage": one_line(coverage_sentence(record)),
-                        "totals": record["totals"],
+                        "totals": dict(sorted(record["totals"].items())),
                     },
                 },
                 "tests": tests,

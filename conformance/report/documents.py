@@ -15,8 +15,11 @@ from uuid import NAMESPACE_URL, uuid5
 from conformance.report.findings import RecordJson
 from conformance.report.text import cut, visible
 
-__all__ = ["evidence_list", "filled", "identifier", "json_document", "several_lines", "uri_path"]
+__all__ = ["LONGEST_PATH", "evidence_list", "filled", "identifier", "json_document", "several_lines", "uri_path"]
 
+LONGEST_PATH = 4_096
+"""Characters; nothing longer is a file's path, whatever a record says."""
+INDENTED_LEVELS = 5
 NAMESPACE = uuid5(NAMESPACE_URL, "urn:meshmark:report")
 
 
@@ -26,8 +29,28 @@ def identifier(*parts: str) -> str:
 
 
 def json_document(document: Mapping[str, Any]) -> bytes:
-    """A document as a file: in the order of its standard, two blanks of indentation, UTF-8, a line feed at the end."""
-    return f"{json.dumps(document, ensure_ascii=False, allow_nan=False, indent=2)}\n".encode()
+    """A document as a file: in the order of its standard, UTF-8, a line feed at the end.
+
+    The upper levels are indented by two blanks; what lies deeper stands in one line, for indenting it all takes several
+    times as long.
+    """
+    return f"{_spelled(document, 0)}\n".encode()
+
+
+def _spelled(value: Any, level: int) -> str:  # noqa: ANN401 -- any value of JSON
+    if level < INDENTED_LEVELS and value and isinstance(value, dict | list):
+        inner = "  " * (level + 1)
+        if isinstance(value, dict):
+            items = [f"{inner}{_in_one_line(key)}: {_spelled(each, level + 1)}" for key, each in value.items()]
+        else:
+            items = [f"{inner}{_spelled(each, level + 1)}" for each in value]
+        opening, closing = "{}" if isinstance(value, dict) else "[]"
+        return "\n".join([opening, ",\n".join(items), f"{'  ' * level}{closing}"])
+    return _in_one_line(value)
+
+
+def _in_one_line(value: Any) -> str:  # noqa: ANN401 -- any value of JSON
+    return json.dumps(value, ensure_ascii=False, allow_nan=False)
 
 
 def filled(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -68,7 +68,7 @@ class _Run:
                 "outcome": record["outcome"],
                 "sentence": one_line(outcome_sentence(record)),
                 "coverage": one_line(coverage_sentence(record)),
-                "totals": record["totals"],
+                "totals": dict(sorted(record["totals"].items())),
                 "recordSha256": self._digest,
             },
         }

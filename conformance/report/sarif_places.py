@@ -5,7 +5,7 @@ from __future__ import annotations
 import posixpath
 from typing import Any
 
-from conformance.report.documents import filled, uri_path
+from conformance.report.documents import LONGEST_PATH, filled, uri_path
 from conformance.report.findings import RecordJson
 
 __all__ = ["BASES", "Places"]
@@ -28,7 +28,6 @@ class Places:
         pointed_at = [result["place"]["path"] for result in record["results"] if result["place"]]
         roles = dict.fromkeys([self._run_file, *digests, *pointed_at], "analysisTarget")
         roles[self._run_file] = "userSpecifiedConfiguration"
-        roles.pop("", None)
         self._artifacts = {
             path: filled(
                 {
@@ -37,7 +36,9 @@ class Places:
                     "hashes": {"sha-256": digests[path]} if path in digests else None,
                 }
             )
-            for number, (path, role) in enumerate(roles.items())
+            for number, (path, role) in enumerate(
+                (path, role) for path, role in roles.items() if 0 < len(path) <= LONGEST_PATH
+            )
         }
 
     @property

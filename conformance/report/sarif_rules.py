@@ -36,7 +36,7 @@ def message(text: str) -> dict[str, str]:
 def driver(record: RecordJson) -> dict[str, Any]:
     """The suite, with a rule for each check of the plan."""
     proves = {result["check"]: result["proves"] for result in record["results"]}
-    numbers = {requirement: number for number, requirement in enumerate(record["requirements"])}
+    numbers = {requirement: number for number, requirement in enumerate(sorted(record["requirements"]))}
     troubles = {
         **{verdict.value: VERDICT_MEANINGS[verdict] for verdict in UNPROVEN},
         RUN_TROUBLE: "Something is wrong with the run as a whole.",
@@ -84,6 +84,6 @@ def taxonomy(record: RecordJson) -> dict[str, Any]:
                     }
                 ),
             }
-            for name, requirement in record["requirements"].items()
+            for name, requirement in sorted(record["requirements"].items())
         ],
     }
