@@ -41,7 +41,7 @@ NAMESPACE = "urn:meshmark:oscal"
 """Whose property names these are."""
 WAIVER_OWNER = "waiver-owner"
 VENDOR = "vendor"
-MARKUP = re.compile(r"[\\`*_<>&\[\]{}~^|#]|^\s*(?:[-+=]|\d+(?=[.)]))", re.MULTILINE)
+MARKUP = re.compile(r"[\\`*_<>&\[\]{}~^|#]|^[ \t]*(?:[-+=]|\d+(?=[.)]))", re.MULTILINE)
 
 
 class Names:
@@ -161,6 +161,7 @@ def metadata(material: Material, names: Names, title: str) -> dict[str, Any]:
             "responsible-parties": [
                 {"role-id": role, "party-uuids": uuids} for role, uuids in responsible.items() if uuids
             ],
+            "remarks": "Links to files lead to those of the run's bundle, as seen from its folder reports.",
         }
     )
 
