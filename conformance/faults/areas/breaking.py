@@ -179,6 +179,9 @@ seed(
         "BREAK-002": undecided("others-refused-before"),
         "POLICY-004": undecided("caller-refused"),
         "POLICY-007": undecided("callers-refused"),
+        # It is the second of the chain.
+        "TRACE-003": undecided("chain-not-passed"),
+        "TRACE-004": undecided("chain-not-passed"),
     },
 )
 

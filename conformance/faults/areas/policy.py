@@ -174,13 +174,17 @@ seed(
         "POLICY-003": "wrong-refusal",
         "POLICY-011": undecided("policies-alike"),
         "POLICY-015": "not-enforced",
+        # Its third call comes from somebody else, whose rule is the only one.
+        "TRACE-003": undecided("chain-not-passed"),
+        "TRACE-004": undecided("chain-not-passed"),
     },
 )
 seed(
     "policy-mirrored-calls",
     defect="A longer time limit switches on a mirror that was meant for a trial.",
     modifier=OnRoutes(mirrored_when_slow),
-    caught_by={"POLICY-005": "call-repeated"},
+    # The calls that an endpoint is to hold are given more time, too.
+    caught_by={"POLICY-005": "call-repeated", "DISCOVERY-002": undecided("endpoint-not-called")},
 )
 
 
