@@ -57,6 +57,21 @@ FORMATS = {
     "ctrf": Format("ctrf-report.json", "Common Test Report Format, for test dashboards", "ctrf:render"),
     "oscal-plan": Format("oscal-assessment-plan.json", "OSCAL 1.2.1 assessment plan", "oscal.plan:render"),
     "oscal-results": Format("oscal-assessment-results.json", "OSCAL 1.2.1 assessment results", "oscal.results:render"),
+    "markdown": Format("summary.md", "a page for merge requests and CI summaries", "markdown:render"),
+    "cucumber": Format(
+        "cucumber-messages.ndjson", "Cucumber messages, as GovStack's web application reads them", "cucumber:render"
+    ),
+    "govstack-form": Format(
+        "govstack-form.json",
+        "GovStack's compliance form: every REQUIRED, and the percentage of RECOMMENDED",
+        "govstack_form:render",
+    ),
+    "govstack-form-levels": Format(
+        "govstack-form-levels.json", "GovStack's older compliance form: levels 1 and 2", "govstack_form:render_levels"
+    ),
+    "gateway-api": Format(
+        "conformance-report.yaml", "in the shape of the Gateway API's ConformanceReport", "gateway_report:render"
+    ),
     "bundle": Format("{name}.meshmark.zip", "record, reports, contracts and evidence in one file", "bundle:render"),
 }
 """By the name that `--format` takes. They are written in this order: the record first."""
