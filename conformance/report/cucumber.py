@@ -21,6 +21,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from itertools import count as counter
 from typing import Any
 
@@ -65,6 +66,11 @@ class _Stream:
     run: str = "run"
     cases: list[_Case] = field(default_factory=list)
     ids: Iterator[int] = field(default_factory=lambda: counter(1))
+
+    @cached_property
+    def waived(self) -> dict[str, RecordJson]:
+        """The waivers that cover a fail, by check."""
+        return applied_waivers(self.record)
 
     def messages(self) -> Iterator[Message]:
         yield {"meta": self._meta()}
@@ -202,7 +208,7 @@ class _Stream:
         return (passed, failed) if verdict is Verdict.FAIL else (failed, {"status": "SKIPPED"})
 
     def _story(self, result: RecordJson) -> str:
-        waiver = applied_waivers(self.record).get(result["check"])
+        waiver = self.waived.get(result["check"])
         parts = {
             "verdict": result["verdict"],
             "waiver": waiver_sentence(waiver) if waiver else "",

@@ -24,6 +24,7 @@ __all__ = ["GIVEN", "THEN", "Feature", "Scenario", "features_of"]
 GIVEN, THEN = "Given", "Then"
 LONGEST_NAME = 300
 MOST_OPERATIONS = 500
+"""Features of operations; each check stands under its area whether or not it names more."""
 OPERATION = re.compile(r"[A-Z]{1,20} /.*", re.DOTALL)
 IN_A_TAG = "/{}()[]-_.~:;,=+*!$&'?%"
 """What may stand in a tag as it is: no blank, which ends it, no `@`, which begins the next, and no `#`."""

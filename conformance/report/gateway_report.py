@@ -4,7 +4,8 @@
 and skipped only, and the checks that passed are not named; what that loses stands beside it under `meshmark`.
 
 Invariants: the `apiVersion` is ours, so that nobody takes the file for one of the Gateway API's; `result` is `success`
-only if at least one check passed and every other one is not applicable; a waived fail stays among the failed.
+only if at least one check passed and every other one is not applicable, and that of `core` only if the subject is
+conformant, too; a waived fail stays among the failed.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import Any
 import yaml
 
 from conformance.model.requirements import Level
-from conformance.model.verdict import Verdict
+from conformance.model.verdict import Outcome, Verdict
 from conformance.report import wording
 from conformance.report.findings import UNPROVEN, RecordJson, applied_waivers, by_reason, with_verdict
 from conformance.report.material import Material
@@ -26,6 +27,13 @@ __all__ = ["API_VERSION", "render"]
 API_VERSION = "conformance.meshmark/v1"
 LONGEST_TEXT = 500
 NEVER_WRAP = 2**31 - 1
+WHOLE_RUN = {
+    Outcome.CONFORMANT: "success",
+    Outcome.CONFORMANT_WITH_WAIVERS: "success",
+    Outcome.NOT_CONFORMANT: "failure",
+    Outcome.INCOMPLETE: "partial",
+}
+"""The result of mandatory checks that all passed: a waiver that does not hold, or an interruption, spoils it."""
 
 
 def render(material: Material) -> bytes:
@@ -35,6 +43,9 @@ def render(material: Material) -> bytes:
         [result for result in record["results"] if (result["level"] == Level.MUST) is mandatory]
         for mandatory in (True, False)
     )
+    levels = {"core": _status(core)} | ({"extended": _status(extended)} if extended else {})
+    if levels["core"]["result"] == "success":
+        levels["core"]["result"] = WHOLE_RUN[Outcome(record["outcome"])]
     subject = record["subject"]
     profile = {"name": _text(record["profile"]), "summary": _text(wording.outcome_sentence(record))}
     report = {
@@ -50,7 +61,7 @@ def render(material: Material) -> bytes:
             "contact": [],
         },
         "mode": record["topology"],
-        "profiles": [profile | {"core": _status(core)} | ({"extended": _status(extended)} if extended else {})],
+        "profiles": [profile | levels],
         "meshmark": _beyond(material),
     }
     return yaml.dump(
@@ -83,7 +94,7 @@ def _beyond(material: Material) -> dict[str, Any]:
         "suite": f"{_text(record['suite']['name'])} {_text(record['suite']['version'])}",
         "interrupted": record["interrupted"],
         "trouble": _text(record["trouble"]),
-        "totals": dict(record["totals"]),
+        "totals": dict(sorted(record["totals"].items())),
         "checks": {
             verdict.value: [result["check"] for result in with_verdict(record["results"], verdict)]
             for verdict in Verdict

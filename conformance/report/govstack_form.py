@@ -244,7 +244,7 @@ def _beyond(material: Material, answers: Sequence[_Answer], rule: Mapping[str, A
         "outcome": record["outcome"],
         "interrupted": record["interrupted"],
         "finished": record["finished"],
-        "totals": dict(record["totals"]),
+        "totals": dict(sorted(record["totals"].items())),
         "summary": dict(rule),
         "checks": {result["check"]: result["verdict"] for result in record["results"]},
         "waivers": [

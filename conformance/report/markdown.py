@@ -23,16 +23,19 @@ from conformance.report.findings import (
     with_verdict,
 )
 from conformance.report.material import Material
-from conformance.report.text import count, one_line, paragraphs
+from conformance.report.text import count, cut, one_line, paragraphs
 
 __all__ = ["LARGEST_SUMMARY", "code", "render"]
 
 LARGEST_SUMMARY = 60_000
 """Bytes. Code hosts refuse comments of more than 65,536 characters."""
 LONGEST_VALUE = 400
-LONGEST_TROUBLE = 1_200
+LONGEST_TROUBLE = 1_000
+LONGEST_NAME = 120
+LONGEST_NOTE = 40
+"""Characters in which `cut` says how many it left out."""
 MOST_IDS = 20
-ROOM = {"attention": 26_000, "waivers": 8_000, "not run": 6_000, "checks": 12_000}
+ROOM = {"attention": 22_000, "waivers": 6_000, "not run": 4_000, "run": 5_000, "checks": 10_000}
 """Bytes for each part that grows with the record; what is around them needs less than the rest."""
 
 SUBJECT, PROFILE = "\ue000", "\ue001"
@@ -62,7 +65,8 @@ def render(material: Material) -> bytes:
 
 def code(text: str, longest: int = LONGEST_VALUE) -> str:
     """Any text as a code span that nothing in it can end: its fence is longer than every run of backticks inside."""
-    clean = one_line(text, longest) or "(empty)"
+    # Again, because a character that is no fit one is named in several.
+    clean = cut(one_line(text, longest), longest + LONGEST_NOTE) or "(empty)"
     fence = "`" * (1 + max(map(len, re.findall("`+", clean)), default=0))
     edge = " " if clean.startswith("`") or clean.endswith("`") else ""
     return f"{fence}{edge}{clean}{edge}{fence}"
@@ -72,7 +76,9 @@ def _spoken(sentence: Callable[[RecordJson], str], record: RecordJson) -> str:
     """A sentence about the subject and its profile, with both names as code."""
     subject = {**record["subject"], "name": SUBJECT, "version": "", "vendor": ""}
     said = sentence({**record, "subject": subject, "profile": PROFILE})
-    return said.replace(SUBJECT, code(wording.subject_name(record))).replace(PROFILE, code(record["profile"]))
+    return said.replace(SUBJECT, code(wording.subject_name(record), LONGEST_NAME)).replace(
+        PROFILE, code(record["profile"], LONGEST_NAME)
+    )
 
 
 def _totals(record: RecordJson) -> str:
@@ -135,7 +141,7 @@ def _troubles(record: RecordJson) -> list[str]:
     lines = ["- The run was interrupted before its end."] if record["interrupted"] else []
     if record["trouble"]:
         lines.append(f"- {code(record['trouble'], LONGEST_TROUBLE)}")
-    return _section("The run", lines, len("".join(lines).encode()), "trouble")
+    return _section("The run", lines, ROOM["run"], "trouble")
 
 
 def _every_check(record: RecordJson) -> list[str]:
@@ -164,7 +170,7 @@ def _about(material: Material) -> str:
         "Started": wording.utc(record["started"]),
         "Finished": wording.utc(record["finished"]),
     }
-    return _folded("About this run", [f"- {name}: {code(text)}" for name, text in facts.items() if text])
+    return _folded("About this run", [f"- {name}: {code(text, LONGEST_NAME)}" for name, text in facts.items() if text])
 
 
 def _section(title: str, entries: Sequence[str], room: int, noun: str, between: str = "\n") -> list[str]:
