@@ -168,30 +168,40 @@ def read_oscal_results(content: bytes) -> Shown:
 
 
 def read_sarif(content: bytes) -> Shown:
-    """A result of kind `pass` passes; one without a kind is a fail."""
-    results = [result for run in json.loads(content)["runs"] for result in run.get("results", ())]
-    kinds = {check: result.get("kind", "fail") for result in results for check in _checks(str(result.get("ruleId")))}
-    return Shown({check for check, kind in kinds.items() if kind == "pass"}, kinds)
+    """Silence is consent: a rule that is enabled passes if no result and no notification is about it."""
+    shown = Shown(conformant=True)
+    for run in json.loads(content)["runs"]:
+        words = {}
+        for invocation in run["invocations"]:
+            for override in invocation.get("ruleConfigurationOverrides", ()):
+                if not override["configuration"].get("enabled", True):
+                    words[override["descriptor"]["id"]] = "enabled: false"
+            for notification in invocation.get("toolExecutionNotifications", ()):
+                if "associatedRule" in notification:
+                    words[notification["associatedRule"]["id"]] = "notification"
+            good = invocation["executionSuccessful"] and not invocation.get("exitCode", 0)
+            shown.conformant = shown.conformant and good
+        for result in run.get("results", ()):
+            kind = result.get("kind", "fail")
+            words[result["ruleId"]] = "no result" if kind == "pass" else kind
+        rules = [rule["id"] for rule in run["tool"]["driver"]["rules"] if CHECK.fullmatch(rule["id"])]
+        shown.words |= {rule: words.get(rule, "no result") for rule in rules}
+    shown.passed = {check for check, word in shown.words.items() if word == "no result"}
+    return shown
 
 
 def read_ctrf(content: bytes) -> Shown:
     results = json.loads(content)["results"]
-    words = {check: test["status"] for test in results["tests"] for check in _checks(test["name"])[:1]}
+    words = {test["name"].partition(" ")[0]: test["status"] for test in results["tests"] if CHECK.match(test["name"])}
     passed = {check for check, word in words.items() if word == "passed"}
-    assert results["summary"]["passed"] == sum(test["status"] == "passed" for test in results["tests"])
-    return Shown(passed, words)
+    assert results["summary"]["passed"] == len(passed)
+    return Shown(passed, words, conformant=results["summary"]["failed"] == 0)
 
 
 def read_test_result(content: bytes) -> Shown:
     predicate = json.loads(content)["predicate"]
-    words = {
-        check: kind
-        for kind in ("passedTests", "warnedTests", "failedTests")
-        for name in predicate.get(kind, ())
-        for check in _checks(name)[:1]
-    }
-    passed = {check for name in predicate.get("passedTests", ()) for check in _checks(name)[:1]}
-    return Shown(passed, words, conformant=predicate["result"] == "PASSED")
+    words = {check: kind for kind in ("passedTests", "warnedTests", "failedTests") for check in predicate.get(kind, ())}
+    return Shown(set(predicate.get("passedTests", ())), words, conformant=predicate["result"] == "PASSED")
 
 
 def read_svr(content: bytes) -> Shown:
@@ -199,10 +209,6 @@ def read_svr(content: bytes) -> Shown:
     properties = json.loads(content)["predicate"]["properties"]
     met = {requirement for each in properties for requirement in REQUIREMENT.findall(each)}
     return Shown(requirements=met, conformant=any("CONFORMANT" in each for each in properties))
-
-
-def _checks(text: str) -> list[str]:
-    return CHECK.findall(text)
 
 
 READERS: dict[str, Callable[[bytes], Shown]] = {

@@ -71,19 +71,32 @@ def test_a_finding_of_oscal_says_of_a_requirement_whether_it_is_satisfied() -> N
     }
 
 
-def test_a_result_of_sarif_passes_only_if_it_says_so() -> None:
-    results = [{"ruleId": "MTLS-001", "kind": "pass"}, {"ruleId": "MTLS-002"}, {"ruleId": "API-001", "kind": "open"}]
-    shown = read("sarif", {"runs": [{"results": results}, {}]})
-    assert shown.passed == {"MTLS-001"}
-    assert shown.words == {"MTLS-001": "pass", "MTLS-002": "fail", "API-001": "open"}
+def test_a_rule_of_sarif_passes_in_silence_only() -> None:
+    rules = [{"id": each} for each in ("MTLS-001", "MTLS-002", "MTLS-003", "MTLS-004", "MTLS-005", "run")]
+    invocation = {
+        "executionSuccessful": False,
+        "ruleConfigurationOverrides": [{"descriptor": {"id": "MTLS-002"}, "configuration": {"enabled": False}}],
+        "toolExecutionNotifications": [{"associatedRule": {"id": "MTLS-003"}}, {"message": {}}],
+    }
+    results = [{"ruleId": "MTLS-004"}, {"ruleId": "MTLS-005", "kind": "pass"}]
+    run = {"tool": {"driver": {"rules": rules}}, "invocations": [invocation], "results": results}
+    shown = read("sarif", {"runs": [run]})
+    assert shown.passed == {"MTLS-001", "MTLS-005"}
+    assert (shown.words["MTLS-002"], shown.words["MTLS-003"]) == ("enabled: false", "notification")
+    assert (shown.words["MTLS-004"], shown.conformant) == ("fail", False)
 
 
 def test_a_test_of_ctrf_passes_by_its_status() -> None:
-    tests = [{"name": "MTLS-001 A caller", "status": "passed"}, {"name": "MTLS-002 (API-001)", "status": "other"}]
-    shown = read("ctrf", {"results": {"summary": {"passed": 1}, "tests": tests}})
+    tests = [
+        {"name": "MTLS-001 A caller", "status": "passed"},
+        {"name": "MTLS-002 (API-001)", "status": "other"},
+        {"name": "waiver for MTLS-001", "status": "failed"},
+    ]
+    shown = read("ctrf", {"results": {"summary": {"passed": 1, "failed": 1}, "tests": tests}})
     assert (shown.passed, shown.words) == ({"MTLS-001"}, {"MTLS-001": "passed", "MTLS-002": "other"})
+    assert not shown.conformant
     with pytest.raises(AssertionError):
-        read("ctrf", {"results": {"summary": {"passed": 2}, "tests": tests}})
+        read("ctrf", {"results": {"summary": {"passed": 2, "failed": 0}, "tests": tests}})
 
 
 def test_a_test_result_of_in_toto_lists_what_passed() -> None:
