@@ -37,6 +37,8 @@ __all__ = ["PROTOCOL_VERSION", "render"]
 PROTOCOL_VERSION = "34.2.1"
 """Of the message schema that this is written for."""
 LONGEST_MESSAGE = 2_000
+LONGEST_DURATION = 1e9
+"""Seconds; a record may hold any number, and nothing that is measured takes thirty years."""
 GHERKIN = "text/x.cucumber.gherkin+plain"
 DEFINITIONS = {GIVEN: "^the honest case works and the check can judge$", THEN: r"^[A-Z][A-Z0-9]+-\d{3} holds: .*$"}
 
@@ -181,7 +183,8 @@ class _Stream:
 
     def _executed(self, case: _Case) -> Iterator[Message]:
         """A test case from its start to its end: the first step takes no time, the second all of it."""
-        result, took = case.result, timedelta(seconds=case.result["duration_s"])
+        result = case.result
+        took = timedelta(seconds=min(result["duration_s"], LONGEST_DURATION))
         begin = _instant(result["started"] or self.record["started"])
         attempt = {"testCaseStartedId": case.started_id}
         started = {"attempt": 0, "id": case.started_id, "testCaseId": case.message["id"], "timestamp": _split(begin)}

@@ -153,8 +153,10 @@ def _asked_by(facts: RecordJson) -> list[str]:
     return [source for source in facts["sources"] if source.startswith("govstack-")]
 
 
-def _place(requirement: str) -> tuple[str, int]:
-    return area_of(requirement), int(requirement.partition("-R")[2])
+def _place(requirement: str) -> tuple[str, int, str]:
+    """By area and number, without reading a number that may have any length."""
+    number = requirement.partition("-R")[2].lstrip("0")
+    return area_of(requirement), len(number), number
 
 
 def _requirement(record: RecordJson, answer: _Answer) -> dict[str, Any]:

@@ -242,6 +242,13 @@ def test_the_time_of_a_check_is_kept() -> None:
     ]
 
 
+def test_a_duration_beyond_all_measure_is_bounded() -> None:
+    first, *rest = records.not_conformant().results
+    endless = replace(records.not_conformant(), results=(replace(first, duration_s=1e300), *rest))
+    assert_sound(Stream(endless))
+    assert Stream(endless).steps("MTLS-001")[1][1]["duration"]["seconds"] == 10**9
+
+
 # ---------------------------------------------------------------------- endpoints
 
 

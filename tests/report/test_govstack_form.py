@@ -116,6 +116,11 @@ def test_levels_become_the_numbers_of_the_form() -> None:
     assert list(found) == list(levels)
 
 
+def test_a_number_of_any_length_is_sorted() -> None:
+    names = ["API-R2", "API-R10", f"API-R{'9' * 5_000}"]
+    assert len(requirements_of(form_of(govstack({each: [Verdict.PASS] for each in names})))) == len(names)
+
+
 def test_requirements_stand_in_the_section_that_asks_for_them() -> None:
     form = form_of(govstack({each: [Verdict.PASS] for each in ("API-R1", "MTLS-R1", "AUTHZ-R1")}))
     listed = {
