@@ -104,12 +104,14 @@ def _about_check(
 ) -> str:
     check = result["check"]
     word = wording.VERDICT_WORDS[Verdict(result["verdict"])] + (", waived" if check in waived else "")
+    place = result["place"]
     facts = {
         "Why it matters": paragraphs(plan[check]["description"])[0],
         "Expected": result["expected"],
         "Seen": result["seen"],
         "Reason": result["reason"],
         "Next step": result["next_step"],
+        "Look first": f"{place['path']}:{place['line']}:{place['column']}" if place else "",
         "Reproduce": result["reproduce"],
     }
     required = [

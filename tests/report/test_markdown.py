@@ -65,6 +65,7 @@ def test_a_failed_check_says_why_it_matters_what_was_seen_and_what_to_do() -> No
         "Seen": "the handshake succeeded, and POST /v1/births was answered with 201",
         "Reason": "anonymous-served",
         "Next step": records.REMEDIES["MTLS-001"],
+        "Look first": "birth-registry.meshmark.yaml:2:1",
         "Reproduce": "meshmark certify birth-registry.meshmark.yaml --only MTLS-001 --seed 1729",
         "Requirement": f"MTLS-R1: {records.TEXTS['MTLS-R1']} ({', '.join(records.SOURCES['MTLS-R1'])})",
     }
