@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import re
 
+from conformance.report.language import current, digits, say
+
 __all__ = ["LONGEST_TEXT", "count", "cut", "one_line", "paragraphs", "series", "visible"]
 
 LONGEST_TEXT = 4_000
@@ -32,7 +34,7 @@ def cut(text: str, longest: int = LONGEST_TEXT) -> str:
     """The text, or its first `longest` characters and how many are missing."""
     if len(text) <= longest:
         return text
-    return f"{text[:longest]} … {count(len(text) - longest, 'more character')}"
+    return say("more.characters", text=text[:longest], number=len(text) - longest)
 
 
 def one_line(text: str, longest: int = LONGEST_TEXT) -> str:
@@ -46,10 +48,15 @@ def paragraphs(text: str) -> list[str]:
 
 
 def count(number: int, noun: str, plural: str | None = None) -> str:
-    """A number and its noun: `1 check`, `1,200 checks`."""
-    return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
+    """A number and its noun: `1 check`, `1,200 checks`. The texts of a language know the noun by its English word;
+    one that they do not know stays English."""
+    key = f"nouns.{noun}"
+    if key in current().texts:
+        return say(key, number=number)
+    return f"{digits(number)} {noun if number == 1 else plural or noun + 's'}"
 
 
 def series(parts: list[str]) -> str:
     """An enumeration: `a`, `a and b`, `a, b and c`."""
-    return " and ".join([*([", ".join(parts[:-1])] if len(parts) > 1 else []), *parts[-1:]])
+    but_last = [say("series.between").join(parts[:-1])] if len(parts) > 1 else []
+    return say("series.last").join([*but_last, *parts[-1:]])
