@@ -101,7 +101,9 @@ def _block_of_list(name: str, value: list[Any]) -> Block | None:
 
 def _facts(caption: str, values: Mapping[str, Any]) -> Facts:
     pairs = sorted(values.items())
-    return Facts(caption, tuple((name, _spelled(value)) for name, value in pairs[:MOST_ROWS]), _left_out(pairs, "facts"))
+    return Facts(
+        caption, tuple((name, _spelled(value)) for name, value in pairs[:MOST_ROWS]), _left_out(pairs, "facts")
+    )
 
 
 def _table(caption: str, entries: Sequence[Mapping[str, Any]], first: str | None = None) -> Block:

@@ -17,7 +17,16 @@ from pathlib import Path
 from conformance.model.errors import EnvironmentFault, UsageError
 from conformance.report.material import Material
 
-__all__ = ["DEFAULT_FORMATS", "FORMATS", "Format", "ensure_available", "ensure_writable", "file_stem", "write_file", "write_reports"]
+__all__ = [
+    "DEFAULT_FORMATS",
+    "FORMATS",
+    "Format",
+    "ensure_available",
+    "ensure_writable",
+    "file_stem",
+    "write_file",
+    "write_reports",
+]
 
 
 @dataclass(frozen=True)

@@ -165,7 +165,7 @@ def _read(file: Path) -> Language:
         code=file.stem,
         name=about["name"],
         texts=dict(_flat(content)),
-        form=gettext.c2py(about["plural"]),  # type: ignore[attr-defined] -- typeshed leaves it out
+        form=gettext.c2py(about["plural"]),  # type: ignore[attr-defined]  # typeshed leaves it out
         thousands=about["thousands"],
         point=about["point"],
         day=about["day"],

@@ -17,7 +17,7 @@ from conformance.model.verdict import Verdict
 from conformance.report import wording
 from conformance.report.evidence import blocks
 from conformance.report.language import RECORD_LANGUAGE, current, day, digits, template
-from conformance.report.text import cut, paragraphs, visible
+from conformance.report.text import LONGEST_TEXT, cut, paragraphs, visible
 
 __all__ = ["TEMPLATES", "page_environment", "say_in_page"]
 
@@ -67,7 +67,10 @@ def say_in_page(key: str, /, **values: object) -> Markup:
 
 def _fit(value: object) -> object:
     """Whatever the templates show. What they made themselves is fit already."""
-    return visible(cut(value)) if isinstance(value, str) and not isinstance(value, Markup) else value
+    if not isinstance(value, str) or isinstance(value, Markup):
+        return value
+    # Characters that are named in their place make a text longer.
+    return cut(visible(cut(value)), 2 * LONGEST_TEXT)
 
 
 def _foreign() -> Markup:

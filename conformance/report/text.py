@@ -1,7 +1,8 @@
 """Text from outside, made fit to be shown: nothing in it may steer a terminal, break a page or hide what it says.
 
-Invariants: what `visible` returns holds no control character but tab and line feed, nothing that XML 1.0 forbids and no
-character that turns the direction of what follows; `cut` says how much it left out. The record keeps everything.
+Invariants: what `visible` returns holds no control character but tab and line feed, nothing that XML 1.0 forbids, no
+character that turns the direction of what follows and no heap of marks upon one letter; `cut` says how much it left
+out. The record keeps everything.
 """
 
 from __future__ import annotations
@@ -15,6 +16,13 @@ __all__ = ["LONGEST_TEXT", "count", "cut", "one_line", "paragraphs", "series", "
 LONGEST_TEXT = 4_000
 """Characters of one text that a page or a JUnit file shows: more than a reader takes in, no burden for a browser."""
 
+MOST_MARKS = 8
+"""Marks upon one letter that some writing needs. More cannot be broken into lines, and cover what stands around."""
+MARKS = (
+    "[\u0300-\u036f\u0483-\u0489\u0591-\u05bd\u0610-\u061a\u064b-\u065f\u0e31\u0e34-\u0e3a\u0e47-\u0e4e"
+    "\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f]"
+)
+
 UNFIT = re.compile(
     "["
     "\x00-\x08\x0b-\x1f\x7f-\x9f"  # C0 and C1 controls, among them NUL and the escape that terminals obey
@@ -22,6 +30,7 @@ UNFIT = re.compile(
     "\u2028\u2029"  # separators that some readers take for an end of line
     "\ud800-\udfff\ufffe\uffff"  # no characters at all
     "]"
+    f"|{MARKS}(?<={MARKS}{{{MOST_MARKS + 1}}})"
 )
 
 

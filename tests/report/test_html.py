@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -20,6 +18,7 @@ from conformance.report.html import MOST_EVIDENCE
 from conformance.report.material import Material
 
 from . import records
+from .hostile import spoilt
 from .pages import Page
 
 ALL = [records.conformant, records.not_conformant, records.interrupted]
@@ -137,31 +136,6 @@ def test_what_a_check_judged_is_shown_on_a_pass_too() -> None:
     text = page_of(records.conformant()).by_id("MTLS-001").text
     assert "the call with a mesh certificate is answered" in text
     assert "201 in 7 ms" in text
-
-
-def spoilt(record: RunRecord, text: str) -> dict[str, Any]:
-    """The record with this text in every place where words from outside may stand."""
-    values = json.loads(json.dumps(record.to_json()))
-    fixed = {"check", "level", "verdict", "outcome", "schema", "state", "expires", "started", "finished", "at", "kind"}
-    fixed |= {"proves", "reason_code", "code", "topology", "role", "requirements", "timeouts", "sha256"}
-
-    def spoil(value: Any, key: str = "") -> Any:
-        if key in fixed:
-            return value
-        if isinstance(value, dict):
-            if key in ("observed", "headers"):
-                return {text + name: spoil(each, name) for name, each in value.items()}
-            return {name: spoil(each, name) for name, each in value.items()}
-        if isinstance(value, list):
-            return [spoil(each) for each in value]
-        return text + value if isinstance(value, str) else value
-
-    spoilt_values = spoil(values)
-    assert isinstance(spoilt_values, dict)
-    spoilt_values["requirements"] = {
-        each: {"text": text, "level": "MUST", "sources": [text], "unchecked": text} for each in values["requirements"]
-    }
-    return spoilt_values
 
 
 @pytest.mark.parametrize(

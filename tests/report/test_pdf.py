@@ -9,6 +9,7 @@ import socket
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -82,7 +83,7 @@ def test_a_document_is_tagged_as_pdf_ua_asks(make: Callable[[], RunRecord], code
     headings = [int(tag[2]) for tag in tags if re.fullmatch(r"/H[1-6]", tag)]
     assert headings[0] == 1
     assert headings.count(1) == 1
-    assert all(after <= before + 1 for before, after in zip(headings, headings[1:], strict=False))
+    assert all(after <= before + 1 for before, after in pairwise(headings))
     for figure in (each for each in elements(document) if each["/S"] == "/Figure"):
         assert plain(str(figure["/Alt"])) in words_of(document)
     assert tags.count("/Figure") == 1
@@ -141,7 +142,9 @@ def test_nothing_is_asked_of_the_network_and_nothing_is_logged(
         _refuse("file:///etc/hostname")
 
 
-@pytest.mark.parametrize("hostile", ["\x00\x1b[31m", "\u202egnp.exe \u2067", "<script>alert(1)</script>", "x" * 200_000])
+@pytest.mark.parametrize(
+    "hostile", ["\x00\x1b[31m", "\u202egnp.exe \u2067", "<script>alert(1)</script>", "x" * 200_000]
+)
 def test_hostile_text_breaks_no_document(hostile: str) -> None:
     record = records.not_conformant()
     first, *rest = record.results
