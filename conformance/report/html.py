@@ -34,6 +34,7 @@ from conformance.report.templating import page_environment
 __all__ = ["LARGEST_PAGE", "MOST_EVIDENCE", "page_context", "render"]
 
 BAR_WIDTH = 1000
+SMALL_BAR_WIDTH = 300
 MOST_EVIDENCE = 40
 
 LARGEST_PAGE = 2_000_000
@@ -80,7 +81,7 @@ def page_context(material: Material) -> dict[str, Any]:
         "next_steps": wording.next_steps(record),
         "troubles": wording.run_troubles(record),
         "totals_sentence": wording.totals_sentence(record),
-        "bar_parts": _bar(record["totals"], record["totals"]["planned"]),
+        "bar_parts": _bar(record["totals"], record["totals"]["planned"], BAR_WIDTH),
         "verdict_meanings": {verdict.value: text for verdict, text in wording.VERDICT_MEANINGS.items()},
         "level_meanings": {level.value: text for level, text in wording.LEVEL_MEANINGS.items()},
         "plan": planned(record),
@@ -136,19 +137,19 @@ def _area(area: str, results: list[RecordJson], largest: int) -> dict[str, Any]:
         "parts": say("series.between").join(
             say(f"verdict_count.{verdict}", number=number) for verdict, number in present.items()
         ),
-        "bar": _bar(numbers, largest),
+        "bar": _bar(numbers, largest, SMALL_BAR_WIDTH),
         "judged": [result for result in results if result["verdict"] not in NOT_JUDGED],
         "unjudged": with_verdict(results, *NOT_JUDGED),
     }
 
 
-def _bar(numbers: RecordJson, whole: int) -> list[dict[str, Any]]:
-    """The parts of a bar, from left to right: where each begins and how wide it is, of `BAR_WIDTH`."""
+def _bar(numbers: RecordJson, whole: int, full_width: int) -> list[dict[str, Any]]:
+    """The parts of a bar, from left to right: where each begins and how wide it is; `whole` would fill it."""
     parts, before = [], 0
     for verdict in Verdict:
         number = numbers[verdict]
         if number:
-            begin, end = (round(BAR_WIDTH * sum_ / whole) for sum_ in (before, before + number))
+            begin, end = (round(full_width * sum_ / whole) for sum_ in (before, before + number))
             parts.append({"verdict": verdict.value, "x": begin, "width": end - begin})
         before += number
     return parts

@@ -5,7 +5,7 @@ whatever the machine is set to, so that two machines write the same report. What
 is part of the record and stays as it is.
 
 A file is TOML: tables and names make the keys, so `[next] mend = "..."` is `next.mend`. A text names its values in
-braces. A list holds the plural forms, picked by the value `number`; `[language]` says by which rule, in gettext's syntax
+braces. A list holds the plural forms, picked by the value `number`; `[language]` says by which rule, as in gettext
 (https://www.gnu.org/software/gettext/manual/html_node/Plural-forms.html).
 """
 
@@ -111,7 +111,7 @@ def template(key: str, number: int = 0) -> str:
 
 
 def say(key: str, /, **values: object) -> str:
-    """A text with its values in place. Whole numbers are spelled as the language does; `number` picks the plural form."""
+    """A text with its values in place. Whole numbers are spelled as the language does; `number` picks the plural."""
     number = values.get("number", 0)
     spelled = {name: digits(value) if isinstance(value, int) else value for name, value in values.items()}
     return template(key, number if isinstance(number, int) else 0).format_map(spelled)
@@ -165,7 +165,7 @@ def _read(file: Path) -> Language:
         code=file.stem,
         name=about["name"],
         texts=dict(_flat(content)),
-        form=gettext.c2py(about["plural"]),  # type: ignore[attr-defined]  # typeshed leaves it out
+        form=gettext.c2py(about["plural"]),
         thousands=about["thousands"],
         point=about["point"],
         day=about["day"],

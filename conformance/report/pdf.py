@@ -1,4 +1,4 @@
-"""`report.pdf`: the report for paper and archives, tagged so that assistive technology can read it (PDF/UA-1, ISO 14289-1).
+"""`report.pdf`: the report for paper and archives, tagged for assistive technology (PDF/UA-1, ISO 14289-1).
 
 Invariants: nothing is loaded from anywhere; the same record gives the same bytes, as long as WeasyPrint, its libraries
 and the fonts are the same; all that failed is told, up to `MOST_TOLD` checks. Evidence stays in the record.
@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 from markupsafe import Markup
 
 from conformance.model.errors import EnvironmentFault, UsageError
-from conformance.report.findings import attention
+from conformance.report.findings import RecordJson, attention
 from conformance.report.html import page_context
 from conformance.report.language import template
 from conformance.report.material import Material
@@ -39,8 +39,8 @@ __all__ = ["MOST_LISTED", "MOST_TOLD", "render"]
 
 MOST_TOLD = 100
 """Checks whose story is told; more are counted."""
-MOST_LISTED = 2_000
-"""Rows of the list of all checks; more are counted."""
+MOST_LISTED = 300
+"""Rows of the list of all checks; more are counted, and what needs attention comes first then."""
 
 
 def render(material: Material) -> bytes:
@@ -49,7 +49,7 @@ def render(material: Material) -> bytes:
     context = page_context(material) | {
         "told_checks": told[:MOST_TOLD],
         "left": len(told) - MOST_TOLD,
-        "listed": material.record["results"][:MOST_LISTED],
+        "listed": _listed(material.record["results"], told),
         "unlisted": len(material.record["results"]) - MOST_LISTED,
         "page_of": Markup(_page_of()),  # noqa: S704 -- quoted for CSS, from the languages' files alone
     }
@@ -59,6 +59,12 @@ def render(material: Material) -> bytes:
     if not isinstance(written, bytes):
         raise TypeError("WeasyPrint wrote no bytes")
     return written
+
+
+def _listed(results: list[RecordJson], told: list[RecordJson]) -> list[RecordJson]:
+    if len(results) <= MOST_LISTED:
+        return results
+    return [*told, *(result for result in results if result not in told)][:MOST_LISTED]
 
 
 def _refuse(url: str, *_: Any, **__: Any) -> NoReturn:  # noqa: ANN401 -- whatever WeasyPrint hands on

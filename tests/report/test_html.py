@@ -14,7 +14,7 @@ from conformance.model.record import RunRecord
 from conformance.model.requirements import Level
 from conformance.model.verdict import Evidence, EvidenceKind, Expectation, Verdict
 from conformance.report import html
-from conformance.report.html import MOST_EVIDENCE
+from conformance.report.html import LARGEST_PAGE, MOST_EVIDENCE
 from conformance.report.material import Material
 
 from . import records
@@ -185,6 +185,27 @@ def test_much_evidence_is_bounded_and_the_page_says_what_is_missing() -> None:
     page = html.render(Material(record.to_json())).decode()
     assert f"… {1_500 - MOST_EVIDENCE:,} more pieces in record.json" in page
     assert page.count('<details class="evidence">') < 50
+
+
+def test_a_thousand_results_with_evidence_stay_below_the_largest_page_and_no_fail_is_cut_short() -> None:
+    evidence = (records.KNOWN_CALLER, records.ANONYMOUS_CALLER, records.COUNTERS, records.LOG)
+    failed, passed = records.not_conformant().results[0], records.conformant().results[0]
+    plan = tuple(
+        records.entry(f"MTLS-{number:03d}", f"Check {number}", [f"MTLS-R{number % 9}"], Level.MUST)
+        for number in range(1_000)
+    )
+    results = tuple(
+        replace(failed if number % 8 == 0 else passed, check=each.check.id, proves=each.check.proves, evidence=evidence)
+        for number, each in enumerate(plan)
+    )
+    made = html.render(Material(records.record(plan, results).to_json()))
+    assert len(made) < LARGEST_PAGE
+    page = Page.of(made)
+    told = [page.by_id(result.check).text for result in results if result.verdict is Verdict.FAIL]
+    assert all(failed.seen in text and failed.next_step in text for text in told)
+    assert "known caller" in told[0]
+    shortened = [each for each in page.all("article") if "The page would grow too large" in each.text]
+    assert 0 < len(shortened) < 1_000
 
 
 def test_a_thousand_results_make_one_page_with_every_one_of_them() -> None:

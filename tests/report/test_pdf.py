@@ -25,7 +25,7 @@ from conformance.report.findings import attention
 from conformance.report.formats import ensure_available, write_reports
 from conformance.report.language import languages, say, speaking
 from conformance.report.material import Material
-from conformance.report.pdf import MOST_TOLD, _refuse, render
+from conformance.report.pdf import MOST_LISTED, MOST_TOLD, _refuse, render
 
 from . import records
 
@@ -166,6 +166,19 @@ def test_more_fails_than_paper_likes_are_counted() -> None:
     words = words_of(read(record))
     assert plain("7 more checks need attention") in words
     assert all(entry.check.id in words for entry in plan)
+
+
+def test_of_very_many_checks_those_that_failed_are_listed_first() -> None:
+    plan = tuple(
+        records.entry(f"MTLS-{number:03d}", "Something holds", ["MTLS-R1"], records.ANONYMOUS.level)
+        for number in range(MOST_LISTED + 20)
+    )
+    results = tuple(
+        records.judged(each, Verdict.FAIL if number % 3 == 2 else Verdict.PASS) for number, each in enumerate(plan)
+    )
+    words = words_of(read(records.record(plan, results)))
+    assert all(result.check in words for result in results if result.verdict is Verdict.FAIL)
+    assert plain("20 more checks are listed in record.json") in words
 
 
 @pytest.fixture
