@@ -65,7 +65,7 @@ def test_every_word_of_the_vocabulary_has_its_own_word(code: str) -> None:
 
 def literal_keys() -> Iterator[tuple[str, str]]:
     """Keys that code and templates name in full, and the nouns that `count` is given."""
-    for file in ROOM.glob("*.py"):
+    for file in ROOM.rglob("*.py"):
         for call in ast.walk(ast.parse(file.read_text("utf-8"))):
             if not (isinstance(call, ast.Call) and isinstance(call.func, ast.Name)):
                 continue
