@@ -15,6 +15,7 @@ from conformance.model.errors import SuiteFault, UsageError
 from conformance.plugin.loading import load_run
 from conformance.plugin.options import DEFAULT_OUT, RunOptions, RuntimeChoice, selected_checks
 from conformance.report.formats import DEFAULT_FORMATS, FORMATS
+from conformance.report.language import DEFAULT_LANGUAGE, languages
 
 __all__ = ["command"]
 
@@ -35,6 +36,13 @@ __all__ = ["command"]
     type=click.Choice(sorted(FORMATS)),
     help=f"Report formats; by default {', '.join(DEFAULT_FORMATS)}.",
 )
+@click.option(
+    "--language",
+    type=click.Choice(languages()),
+    default=DEFAULT_LANGUAGE,
+    show_default=True,
+    help="Language of the reports and of the summary.",
+)
 def command(
     runfile: Path,
     out: Path,
@@ -43,6 +51,7 @@ def command(
     envoy: str | None,
     runtime: RuntimeChoice | None,
     formats: tuple[str, ...],
+    language: str,
 ) -> int:
     """Certify the subject of RUNFILE and write the reports.
 
@@ -55,6 +64,7 @@ def command(
         envoy=envoy,
         runtime=runtime,
         formats=formats or RunOptions().formats,
+        language=language,
     )
     return run_pytest(runfile, options)
 
@@ -68,7 +78,7 @@ def run_pytest(runfile: Path, options: RunOptions) -> int:
             where=str(runfile),
             next_step="rename the file, or call meshmark from its folder",
         )
-    _refuse_unwritable(options.out)
+    _refuse_unwritable(options.out, options.formats)
     # A plugin that happens to be installed must not change a verdict, nor cost seconds.
     os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
     os.environ.pop("PYTEST_ADDOPTS", None)
@@ -92,6 +102,7 @@ def run_pytest(runfile: Path, options: RunOptions) -> int:
         *([f"--meshmark-envoy={options.envoy}"] if options.envoy else []),
         *([f"--meshmark-runtime={options.runtime}"] if options.runtime else []),
         *(f"--meshmark-format={name}" for name in options.formats),
+        f"--meshmark-language={options.language}",
     ]
     progress = Progress(loaded)
     code = pytest.main(arguments, plugins=[progress])
@@ -108,8 +119,10 @@ def _interrupt(_number: int, _frame: FrameType | None) -> None:
     raise KeyboardInterrupt
 
 
-def _refuse_unwritable(folder: Path) -> None:
+def _refuse_unwritable(folder: Path, formats: tuple[str, ...]) -> None:
     """Better now than after the run."""
-    from conformance.report.formats import ensure_writable  # noqa: PLC0415
+    from conformance.report.formats import ensure_available, ensure_writable  # noqa: PLC0415
 
+    if formats != DEFAULT_FORMATS:
+        ensure_available(formats)
     ensure_writable(folder)

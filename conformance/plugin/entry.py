@@ -27,6 +27,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--meshmark-envoy", metavar="ENVOY", help="a version, the path of a binary, or a container image")
     group.addoption("--meshmark-runtime", choices=["auto", "process", "container"], help="how Envoy is run")
     group.addoption("--meshmark-format", metavar="NAME", action="append", help="a report format; may be repeated")
+    group.addoption(
+        "--meshmark-language", metavar="CODE", default="en", help="language of the reports and of the summary"
+    )
     group.addoption("--meshmark-run-file", metavar="FILE", help="the run file behind the fixtures `mesh` and `probe`")
 
 

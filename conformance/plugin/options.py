@@ -8,6 +8,7 @@ from typing import Literal
 
 from conformance.model.errors import UsageError
 from conformance.report.formats import DEFAULT_FORMATS
+from conformance.report.language import DEFAULT_LANGUAGE
 
 __all__ = ["DEFAULT_OUT", "RunOptions", "RuntimeChoice", "selected_checks"]
 
@@ -26,6 +27,7 @@ class RunOptions:
         envoy: a version, the path of a binary, or an image.
         runtime: auto, process or container.
         formats: of the reports.
+        language: of the reports and of the summary.
 
     """
 
@@ -35,6 +37,7 @@ class RunOptions:
     envoy: str | None = None
     runtime: RuntimeChoice | None = None
     formats: tuple[str, ...] = DEFAULT_FORMATS
+    language: str = DEFAULT_LANGUAGE
 
 
 def selected_checks(only: str | None) -> frozenset[str] | None:

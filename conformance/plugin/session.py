@@ -20,7 +20,8 @@ from conformance.plugin.collection import ENVIRONMENT_PROPERTY, RESULT_PROPERTY,
 from conformance.plugin.loading import LoadedRun, load_run
 from conformance.plugin.options import RunOptions, selected_checks
 from conformance.plugin.run import Run, make_record
-from conformance.report.formats import FORMATS, write_reports
+from conformance.report.formats import FORMATS, ensure_available, write_reports
+from conformance.report.language import languages, speaking
 from conformance.report.material import Material
 from conformance.report.summary import summarize
 
@@ -58,7 +59,8 @@ class MeshmarkSession:
         """From pytest's command line.
 
         Raises:
-            UsageError: a report format does not exist, or no check is selected.
+            UsageError: a report format or language does not exist, or no check is selected.
+            EnvironmentFault: a report format needs a library that this machine does not have.
 
         """
         option = self._config.getoption
@@ -69,6 +71,14 @@ class MeshmarkSession:
                 where="--meshmark-format",
                 next_step=f"choose from {', '.join(FORMATS)}",
             )
+        ensure_available(formats or ())
+        language = option("--meshmark-language")
+        if language not in languages():
+            raise UsageError(
+                f"reports do not speak {language!r}",
+                where="--meshmark-language",
+                next_step=f"choose from {', '.join(languages())}",
+            )
         return RunOptions(
             out=Path(option("--meshmark-out")),
             only=selected_checks(option("--meshmark-only")),
@@ -76,6 +86,7 @@ class MeshmarkSession:
             envoy=option("--meshmark-envoy"),
             runtime=option("--meshmark-runtime"),
             formats=tuple(formats) if formats else RunOptions().formats,
+            language=language,
         )
 
     def open_run(self, path: Path) -> Run:
@@ -161,13 +172,14 @@ class MeshmarkSession:
             interrupted=self._interrupted,
             trouble=findings.trouble,
         )
-        try:
-            material = Material(record.to_json(), run.loaded.files)
-            written = write_reports(material, self._folder(run.loaded), self.options.formats)
-        except EnvironmentFault as problem:
-            self.summaries.append([*summarize(material.record), "", str(problem)])
-            return problem.exit_code
-        self.summaries.append(summarize(material.record, list(written.values())))
+        material = Material(record.to_json(), run.loaded.files)
+        with speaking(self.options.language):
+            try:
+                written = write_reports(material, self._folder(run.loaded), self.options.formats)
+            except EnvironmentFault as problem:
+                self.summaries.append([*summarize(material.record), "", str(problem)])
+                return problem.exit_code
+            self.summaries.append(summarize(material.record, list(written.values())))
         code = exit_code_of(record.outcome)
         return findings.trouble_code if findings.trouble_code and code is ExitCode.INCOMPLETE else code
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import Any, TypeAlias, TypeGuard
 
-from conformance.report.text import count
+from conformance.report.language import say
 
 __all__ = ["MOST_ROWS", "Block", "Facts", "Lines", "Table", "blocks"]
 
@@ -93,7 +93,7 @@ def _block_of_mapping(name: str, value: Mapping[str, Any]) -> Block | None:
 
 def _block_of_list(name: str, value: list[Any]) -> Block | None:
     if all(map(_is_single, value)):
-        return Lines(name, "\n".join(map(_spelled, value[:MOST_ROWS])), _left_out(value, "line"))
+        return Lines(name, "\n".join(map(_spelled, value[:MOST_ROWS])), _left_out(value, "lines"))
     if all(map(_is_row, value)):
         return _table(name, value)
     return None
@@ -101,7 +101,9 @@ def _block_of_list(name: str, value: list[Any]) -> Block | None:
 
 def _facts(caption: str, values: Mapping[str, Any]) -> Facts:
     pairs = sorted(values.items())
-    return Facts(caption, tuple((name, _spelled(value)) for name, value in pairs[:MOST_ROWS]), _left_out(pairs, "fact"))
+    return Facts(
+        caption, tuple((name, _spelled(value)) for name, value in pairs[:MOST_ROWS]), _left_out(pairs, "facts")
+    )
 
 
 def _table(caption: str, entries: Sequence[Mapping[str, Any]], first: str | None = None) -> Block:
@@ -110,11 +112,11 @@ def _table(caption: str, entries: Sequence[Mapping[str, Any]], first: str | None
     names = sorted({*chain.from_iterable(entries)}, key=lambda name: (name != first, name not in texts, name))
     if len(names) > MOST_COLUMNS:
         lines = (json.dumps(entry, ensure_ascii=False, sort_keys=True) for entry in entries[:MOST_ROWS])
-        return Lines(caption, "\n".join(lines), _left_out(entries, "line"))
+        return Lines(caption, "\n".join(lines), _left_out(entries, "lines"))
     rows = tuple(
         tuple(_spelled(entry[name]) if name in entry else "" for name in names) for entry in entries[:MOST_ROWS]
     )
-    return Table(caption, tuple(names), rows, _left_out(entries, "row"))
+    return Table(caption, tuple(names), rows, _left_out(entries, "rows"))
 
 
 def _comparison(caption: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> Table:
@@ -124,7 +126,7 @@ def _comparison(caption: str, before: Mapping[str, Any], after: Mapping[str, Any
         old, new = before.get(name, ""), after.get(name, "")
         change = (f"{new - old:+g}" if new != old else "0") if _is_number(old) and _is_number(new) else ""
         rows.append((name, _spelled(old), _spelled(new), change))
-    return Table(caption, ("name", "before", "after", "change"), tuple(rows), _left_out(names, "row"))
+    return Table(caption, ("name", "before", "after", "change"), tuple(rows), _left_out(names, "rows"))
 
 
 def _message(caption: str, message: Mapping[str, Any]) -> Lines:
@@ -193,5 +195,5 @@ def _spelled(value: Any) -> str:  # noqa: ANN401 -- any JSON value
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, sort_keys=True)
 
 
-def _left_out(entries: Sequence[Any], noun: str) -> str:
-    return f"… {count(len(entries) - MOST_ROWS, f'more {noun}')} in record.json" if len(entries) > MOST_ROWS else ""
+def _left_out(entries: Sequence[Any], what: str) -> str:
+    return say(f"more.{what}", number=len(entries) - MOST_ROWS) if len(entries) > MOST_ROWS else ""

@@ -12,6 +12,7 @@ from typing import Any, TypeAlias
 from conformance.model.record import WaiverState
 from conformance.model.requirements import Area, Level
 from conformance.model.verdict import Verdict
+from conformance.report.language import say
 
 __all__ = [
     "NOT_JUDGED",
@@ -99,5 +100,5 @@ def by_reason(results: Sequence[RecordJson]) -> dict[str, list[str]]:
     """Ids of checks that were never started, by the reason in words."""
     reasons: dict[str, list[str]] = {}
     for result in results:
-        reasons.setdefault(result["seen"] or result["reason"] or "no reason given", []).append(result["check"])
+        reasons.setdefault(result["seen"] or result["reason"] or say("reason.none"), []).append(result["check"])
     return reasons

@@ -17,7 +17,16 @@ from pathlib import Path
 from conformance.model.errors import EnvironmentFault, UsageError
 from conformance.report.material import Material
 
-__all__ = ["DEFAULT_FORMATS", "FORMATS", "Format", "ensure_writable", "file_stem", "write_file", "write_reports"]
+__all__ = [
+    "DEFAULT_FORMATS",
+    "FORMATS",
+    "Format",
+    "ensure_available",
+    "ensure_writable",
+    "file_stem",
+    "write_file",
+    "write_reports",
+]
 
 
 @dataclass(frozen=True)
@@ -72,6 +81,7 @@ FORMATS = {
     "gateway-api": Format(
         "conformance-report.yaml", "in the shape of the Gateway API's ConformanceReport", "gateway_report:render"
     ),
+    "pdf": Format("report.pdf", "pages for print and archive, tagged (PDF/UA-1); needs the extra pdf", "pdf:render"),
     "bundle": Format("{name}.meshmark.zip", "record, reports, contracts and evidence in one file", "bundle:render"),
 }
 """By the name that `--format` takes. They are written in this order: the record first."""
@@ -106,6 +116,18 @@ def write_reports(material: Material, folder: Path, formats: Iterable[str]) -> d
             written[name] = form.path(material, folder)
             write_file(written[name], form.render(material))
     return written
+
+
+def ensure_available(formats: Iterable[str]) -> None:
+    """Import what renders these formats, so that a run does not learn at its end that something is missing.
+
+    Raises:
+        UsageError: a format needs an extra that is not installed.
+        EnvironmentFault: a format needs a library that this machine does not have.
+
+    """
+    for name in formats:
+        _ = FORMATS[name].render
 
 
 def file_stem(name: str) -> str:

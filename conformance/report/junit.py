@@ -18,6 +18,7 @@ from datetime import datetime
 from conformance.model.record import WaiverState
 from conformance.model.verdict import Outcome, Verdict
 from conformance.report.findings import RecordJson, applied_waivers, area_of, planned, troubled_waivers
+from conformance.report.language import say
 from conformance.report.material import Material
 from conformance.report.text import cut, one_line, paragraphs, visible
 from conformance.report.wording import coverage_sentence, outcome_sentence, totals_sentence, waiver_sentence
@@ -95,15 +96,15 @@ def _run_cases(record: RecordJson) -> list[ET.Element]:
     """One case for each thing that is wrong with the run itself: a tool that counts must not take it for a good one."""
     found = []
     if record["interrupted"]:
-        case = _case(record, "run", "run interrupted", 0.0)
-        _add(case, "error", "interrupted", "the run was interrupted before its end", record["trouble"])
+        case = _case(record, "run", say("junit.run_interrupted"), 0.0)
+        _add(case, "error", "interrupted", say("trouble.interrupted"), record["trouble"])
         found.append(case)
     elif record["outcome"] == Outcome.INCOMPLETE:
-        case = _case(record, "run", "run incomplete", 0.0)
+        case = _case(record, "run", say("junit.run_incomplete"), 0.0)
         _add(case, "error", "incomplete", outcome_sentence(record), record["trouble"])
         found.append(case)
     for waiver in troubled_waivers(record):
-        case = _case(record, "run", f"waiver for {waiver['check']} is {WaiverState(waiver['state'])}", 0.0)
+        case = _case(record, "run", say(f"junit.waiver_{WaiverState(waiver['state'])}", check=waiver["check"]), 0.0)
         _add(case, "failure", f"waiver-{waiver['state']}", waiver_sentence(waiver), "")
         found.append(case)
     return found
@@ -126,14 +127,16 @@ def _add_properties(parent: ET.Element, facts: Mapping[str, str]) -> None:
 
 def _story(result: RecordJson, entry: RecordJson) -> str:
     """What a reader of a CI page needs, without opening another file."""
-    parts = {
-        "why": one_line(paragraphs(entry["description"])[0]),
-        "expected": result["expected"],
-        "seen": result["seen"],
-        "reason": result["reason"],
-        "what to do": result["next_step"],
-        "reproduce": result["reproduce"],
+    texts = {
+        "junit.why": one_line(paragraphs(entry["description"])[0]),
+        "summary.expected": result["expected"],
+        "summary.seen": result["seen"],
+        "summary.reason": result["reason"],
+        "junit.what_to_do": result["next_step"],
+        "summary.reproduce": result["reproduce"],
     }
+    parts = {f"{say(name)}:": text for name, text in texts.items()}
+    width = max(map(len, parts)) + 1
     return "\n".join(
-        f"{name + ':':<12}{re.sub(chr(10), chr(10) + ' ' * 12, cut(text))}" for name, text in parts.items() if text
+        f"{name:<{width}}{re.sub(chr(10), chr(10) + ' ' * width, cut(text))}" for name, text in parts.items() if text
     )

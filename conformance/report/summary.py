@@ -7,6 +7,7 @@ from pathlib import Path
 
 from conformance.model.verdict import Verdict
 from conformance.report.findings import RecordJson, applied_waivers, attention, by_reason, with_verdict
+from conformance.report.language import say
 from conformance.report.text import count, cut, one_line, visible
 from conformance.report.wording import (
     VERDICT_WORDS,
@@ -37,24 +38,24 @@ def summarize(record: RecordJson, reports: Sequence[Path] = ()) -> list[str]:
     for result in attention(record):
         lines += ["", *_about(result, waived.get(result["check"]))]
     if left := by_reason(with_verdict(record["results"], Verdict.NOT_RUN)):
-        lines += ["", "Not run:"]
+        lines += ["", say("summary.not_run")]
         lines += [f"  {count(len(checks), 'check')} ({_ids(checks)}): {_value(why)}" for why, checks in left.items()]
     if troubles := run_troubles(record):
         # Whole: the last words of what did not start are what helps.
         lines += [
             "",
-            "The run:",
+            say("summary.run"),
             *(f"  {line}" for trouble in troubles for line in visible(cut(trouble)).expandtabs().split("\n")),
         ]
-    lines += ["", "Next:", *(f"  {_value(step)}" for step in next_steps(record))]
+    lines += ["", say("summary.next_steps"), *(f"  {_value(step)}" for step in next_steps(record))]
     if reports:
-        lines += ["", "Reports:", *(f"  {visible(str(path))}" for path in reports)]
+        lines += ["", say("summary.reports"), *(f"  {visible(str(path))}" for path in reports)]
     return lines
 
 
 def _about(result: RecordJson, waiver: RecordJson | None) -> list[str]:
     word = VERDICT_WORDS[Verdict(result["verdict"])].upper()
-    facts = {
+    texts = {
         "waiver": waiver_sentence(waiver) if waiver else "",
         "expected": result["expected"],
         "seen": result["seen"],
@@ -62,12 +63,15 @@ def _about(result: RecordJson, waiver: RecordJson | None) -> list[str]:
         "next": result["next_step"],
         "reproduce": result["reproduce"],
     }
-    head = f"{word}{' (waived)' if waiver else ''}  {result['check']} ({result['level']}) {_value(result['title'])}"
-    return [head, *(f"  {name:<9}  {_value(text)}" for name, text in facts.items() if text)]
+    facts = {say(f"summary.{name}"): text for name, text in texts.items()}
+    width = max(map(len, facts))
+    verdict = say("summary.waived", verdict=word) if waiver else word
+    head = f"{verdict}  {result['check']} ({result['level']}) {_value(result['title'])}"
+    return [head, *(f"  {name:<{width}}  {_value(text)}" for name, text in facts.items() if text)]
 
 
 def _ids(checks: Sequence[str]) -> str:
-    more = [f"{len(checks) - MOST_IDS:,} more"] if len(checks) > MOST_IDS else []
+    more = [say("more.checks", number=len(checks) - MOST_IDS)] if len(checks) > MOST_IDS else []
     return ", ".join([*checks[:MOST_IDS], *more])
 
 

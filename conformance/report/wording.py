@@ -1,11 +1,10 @@
 """The sentences and words that all formats share, so that a page, a JUnit file and a terminal say the same.
 
-Invariants: plain text without markup; every sentence is made from the record alone.
+Invariants: plain text without markup; every sentence is made from the record alone, in the language that was chosen
+(`language.speaking`).
 """
 
 from __future__ import annotations
-
-from datetime import UTC, datetime
 
 from conformance.model.record import WaiverState
 from conformance.model.requirements import Area, Level
@@ -19,7 +18,8 @@ from conformance.report.findings import (
     troubled_waivers,
     with_verdict,
 )
-from conformance.report.text import count, series
+from conformance.report.language import Words, day, decimal, instant, say
+from conformance.report.text import series
 
 __all__ = [
     "AREA_TITLES",
@@ -28,6 +28,7 @@ __all__ = [
     "VERDICT_MEANINGS",
     "VERDICT_WORDS",
     "WAIVER_WORDS",
+    "area_title",
     "coverage_sentence",
     "meaning",
     "next_steps",
@@ -40,95 +41,49 @@ __all__ = [
     "waiver_sentence",
 ]
 
-OUTCOME_WORDS = {
-    Outcome.CONFORMANT: "Conformant",
-    Outcome.CONFORMANT_WITH_WAIVERS: "Conformant with waivers",
-    Outcome.NOT_CONFORMANT: "Not conformant",
-    Outcome.INCOMPLETE: "Incomplete",
-}
+OUTCOME_WORDS = Words("outcome_word", Outcome)
 
-VERDICT_WORDS = {
-    Verdict.PASS: "Pass",
-    Verdict.FAIL: "Fail",
-    Verdict.INCONCLUSIVE: "Inconclusive",
-    Verdict.ERROR: "Error",
-    Verdict.NOT_APPLICABLE: "Not applicable",
-    Verdict.NOT_RUN: "Not run",
-}
+VERDICT_WORDS = Words("verdict_word", Verdict)
 
-VERDICT_MEANINGS = {
-    Verdict.PASS: "Everything that the check expected was seen, and the evidence is kept.",
-    Verdict.FAIL: "Something was seen that the requirement forbids, or something it demands was not there.",
-    Verdict.INCONCLUSIVE: "The honest case did not work, so nothing was learned about the requirement.",
-    Verdict.ERROR: "The suite or its environment broke. This says nothing about the subject.",
-    Verdict.NOT_APPLICABLE: "The profile does not ask for it, or the subject does not declare the feature.",
-    Verdict.NOT_RUN: "It applies, and was not run. The reason is given.",
-}
+VERDICT_MEANINGS = Words("verdict_meaning", Verdict)
 
-LEVEL_MEANINGS = {
-    Level.MUST: "Mandatory. One failed check makes the subject not conformant; one unproven leaves the run incomplete.",
-    Level.SHOULD: "Recommended. Reported, and never disqualifying.",
-    Level.MAY: "Optional. Judged where the subject declares it; reported, and never disqualifying.",
-}
+LEVEL_MEANINGS = Words("level_meaning", Level)
 
-AREA_TITLES = {
-    Area.MTLS: "Mutual TLS",
-    Area.POLICY: "Policy changes",
-    Area.AUTHZ: "Authorization",
-    Area.ROUTE: "Routing",
-    Area.RETRY: "Retries",
-    Area.BREAK: "Circuit breaking",
-    Area.RATE: "Rate limits",
-    Area.FAULT: "Fault injection",
-    Area.DISCOVERY: "Service discovery",
-    Area.TRACE: "Tracing",
-    Area.OBSERVE: "Observability",
-    Area.TOPOLOGY: "Topology",
-    Area.API: "API contract",
-}
+AREA_TITLES = Words("area", Area)
 
-WAIVER_WORDS = {
-    WaiverState.APPLIED: "applied",
-    WaiverState.EXPIRED: "expired, which fails the run",
-    WaiverState.UNUSED: "not needed, which fails the run",
-}
+WAIVER_WORDS = Words("waiver_word", WaiverState)
 
-PLURALS = {"has expired": "have expired", "is not needed": "are not needed"}
+
+def area_title(area: str) -> str:
+    """What an area is called; one that somebody else added, by its id."""
+    return AREA_TITLES[Area(area)] if area in list(Area) else area
 
 
 def subject_name(record: RecordJson) -> str:
     """The subject as a sentence names it: `birth-registry 1.2 by Example Ltd`."""
     subject = record["subject"]
     named = " ".join(part for part in (subject["name"], subject["version"]) if part)
-    return f"{named} by {subject['vendor']}" if subject["vendor"] else named
+    return say("subject.by", name=named, vendor=subject["vendor"]) if subject["vendor"] else named
 
 
 def outcome_sentence(record: RecordJson) -> str:
     """What the whole run says, in one sentence that stands first in every format."""
-    who, profile = subject_name(record), f"profile {record['profile']}"
-    because = series(_causes(record))
-    match Outcome(record["outcome"]):
-        case Outcome.CONFORMANT:
-            return f"{who} is conformant with {profile}: {because}."
-        case Outcome.CONFORMANT_WITH_WAIVERS:
-            return f"{who} is conformant with {profile}, with waivers: {because}."
-        case Outcome.NOT_CONFORMANT:
-            return f"{who} is not conformant with {profile}: {because}."
-        case Outcome.INCOMPLETE:
-            return f"It is not proven that {who} is conformant with {profile}: {because}."
+    return say(
+        f"outcome.{Outcome(record['outcome'])}",
+        subject=subject_name(record),
+        profile=record["profile"],
+        because=series(_causes(record)),
+    )
 
 
 def coverage_sentence(record: RecordJson) -> str:
     """How much of the profile this version of the suite checks at all: an outcome says nothing about the rest."""
     mandatory_ones = [each for each in record["requirements"].values() if each["level"] == Level.MUST]
     checked = sum(1 for each in mandatory_ones if each["unchecked"] is None)
-    of_all = count(len(mandatory_ones), "mandatory requirement")
-    if checked == len(mandatory_ones):
-        return f"This version of the suite checks every one of the {of_all} of profile {record['profile']}."
-    return (
-        f"This version of the suite checks {checked:,} of the {of_all} of profile {record['profile']}; "
-        "the outcome says nothing about the others, which the report lists with the reason."
-    )
+    of_all = len(mandatory_ones)
+    if checked == of_all:
+        return say("coverage.all", number=of_all, profile=record["profile"])
+    return say("coverage.some", number=of_all, checked=checked, profile=record["profile"])
 
 
 def _causes(record: RecordJson) -> list[str]:
@@ -141,72 +96,49 @@ def _causes(record: RecordJson) -> list[str]:
     counted = {
         "failed": open_fails,
         "passed": passed if covered and not open_fails and not unproven else 0,
-        "failed under a waiver": covered,
-        "gave no proof": unproven,
+        "waived": covered,
+        "unproven": unproven,
     }
-    causes = ["the run was interrupted"] if record["interrupted"] else []
-    of_all = f" of {count(len(musts), 'mandatory check')}"
-    for what, number in counted.items():
-        if number:
-            causes.append(f"{number:,}{of_all} {what}")
-            of_all = ""
-    for state, what in ((WaiverState.EXPIRED, "has expired"), (WaiverState.UNUSED, "is not needed")):
+    causes = [say("cause.interrupted")] if record["interrupted"] else []
+    share = "cause.of_all"
+    for what, some in counted.items():
+        if some:
+            causes.append(say(f"cause.{what}", number=some, share=say(share, number=len(musts), some=some)))
+            share = "cause.some"
+    for state in (WaiverState.EXPIRED, WaiverState.UNUSED):
         number = sum(1 for waiver in record["waivers"] if waiver["state"] == state)
         if number:
-            causes.append(f"{count(number, 'waiver')} {what if number == 1 else PLURALS[what]}")
+            causes.append(say(f"cause.{state}", number=number))
     if not musts:
-        causes.append("no mandatory check applies")
+        causes.append(say("cause.none_applies"))
     elif passed == len(musts):
-        causes.append("its one mandatory check passed" if passed == 1 else f"all {passed:,} mandatory checks passed")
+        causes.append(say("cause.all_passed", number=passed))
         if waived:
-            causes.append(f"{count(len(waived), 'other check')} failed under a waiver")
+            causes.append(say("cause.others_waived", number=len(waived)))
     return causes
 
 
 def totals_sentence(record: RecordJson) -> str:
     """All six verdicts, which add up to the plan."""
     totals = record["totals"]
-    waived = f" ({totals['waived']:,} waived)" if totals["waived"] else ""
     parts = [
-        f"{totals['pass']:,} passed",
-        f"{totals['fail']:,} failed{waived}",
-        f"{totals['inconclusive']:,} inconclusive",
-        count(totals["error"], "error"),
-        f"{totals['not-applicable']:,} not applicable",
-        f"{totals['not-run']:,} not run",
+        say("totals.fail_waived", number=totals["fail"], waived=totals["waived"])
+        if verdict is Verdict.FAIL and totals["waived"]
+        else say(f"totals.{verdict}", number=totals[verdict])
+        for verdict in Verdict
     ]
-    return f"{count(totals['planned'], 'check')} in the plan: {', '.join(parts)}."
+    return say("totals.sentence", number=totals["planned"], parts=say("series.between").join(parts))
 
 
 def meaning(record: RecordJson) -> str:
     """What the outcome says, and what it does not say, to somebody who has never seen a report before."""
-    match Outcome(record["outcome"]):
-        case Outcome.CONFORMANT:
-            return (
-                "Every mandatory check that applies was run on the wire and passed. This holds for the version, the "
-                "contracts and the settings named in this report, and for no others."
-            )
-        case Outcome.CONFORMANT_WITH_WAIVERS:
-            return (
-                "Known fails are covered by waivers: somebody named answers for each until the day given. A waived "
-                "fail stays a fail, and counts again from the day after."
-            )
-        case Outcome.NOT_CONFORMANT:
-            waived = applied_waivers(record)
-            open_fails = [
-                result for result in with_verdict(mandatory(record), Verdict.FAIL) if result["check"] not in waived
-            ]
-            cause = (
-                "At least one mandatory requirement is not kept, and no waiver covers it."
-                if open_fails
-                else "A waiver in the run file does not hold, so the run file no longer says what is true."
-            )
-            return f"{cause} Recommended and optional checks never lead to this outcome."
-        case Outcome.INCOMPLETE:
-            return (
-                "No mandatory check has disqualified the subject, but proof is missing: a mandatory check was not run, "
-                "could not be judged or ran into an error. This says nothing about the subject, good or bad."
-            )
+    outcome = Outcome(record["outcome"])
+    if outcome is Outcome.NOT_CONFORMANT:
+        waived = applied_waivers(record)
+        failed = with_verdict(mandatory(record), Verdict.FAIL)
+        if all(result["check"] in waived for result in failed):
+            return say("meaning.not-conformant-by-waiver")
+    return say(f"meaning.{outcome}")
 
 
 def next_steps(record: RecordJson) -> list[str]:
@@ -215,56 +147,51 @@ def next_steps(record: RecordJson) -> list[str]:
     todo = attention(record)
     steps = []
     if any(result["verdict"] == Verdict.FAIL and result["check"] not in waived for result in todo):
-        steps.append(
-            "Begin with the first failed check: it says what was expected, what was seen and how to run it alone."
-        )
+        steps.append(say("next.failed"))
     if any(waiver["state"] == WaiverState.EXPIRED for waiver in record["waivers"]):
-        steps.append("Mend what the expired waivers covered, or have their owners renew them in the run file.")
+        steps.append(say("next.expired"))
     if any(waiver["state"] == WaiverState.UNUSED for waiver in record["waivers"]):
-        steps.append("Take the waivers that are not needed out of the run file.")
+        steps.append(say("next.unused"))
     if with_verdict(todo, Verdict.INCONCLUSIVE, Verdict.ERROR):
-        steps.append("Clear what kept checks from judging, named with each of them, then run again.")
+        steps.append(say("next.unclear"))
     if with_verdict(mandatory(record), Verdict.NOT_RUN):
-        steps.append("Run the mandatory checks that were not run; their reasons are listed.")
+        steps.append(say("next.not-run"))
     if waived:
-        steps.append(f"Mend the waived checks by {min(waiver['expires'] for waiver in waived.values())}.")
+        steps.append(say("next.waived", day=day(min(waiver["expires"] for waiver in waived.values()))))
     if not steps and not mandatory(record):
-        steps.append("Choose a profile with mandatory checks, or declare the features that the subject has.")
+        steps.append(say("next.no_mandatory"))
     if not steps and record["interrupted"]:
-        steps.append("Run again, to the end.")
-    return steps or [
-        "Keep record.json with the release that it judges.",
-        "Run again after any change of the subject, its contracts or the mesh configuration.",
-    ]
+        steps.append(say("next.again"))
+    return steps or [say("next.keep"), say("next.after_change")]
 
 
 def waiver_sentence(waiver: RecordJson) -> str:
     """A waiver and what became of it."""
-    what = {
-        WaiverState.APPLIED: f"failed, waived until {waiver['expires']} by {waiver['owner']}",
-        WaiverState.EXPIRED: f"the waiver by {waiver['owner']} expired on {waiver['expires']}",
-        WaiverState.UNUSED: f"the waiver by {waiver['owner']} is not needed, for the check did not fail",
-    }[WaiverState(waiver["state"])]
-    return f"{what}: {waiver['reason']}"
+    return say(
+        f"waiver.{WaiverState(waiver['state'])}",
+        owner=waiver["owner"],
+        day=day(waiver["expires"]),
+        reason=waiver["reason"],
+    )
 
 
 def run_troubles(record: RecordJson) -> list[str]:
     """What is wrong with the run as a whole, beyond its single checks."""
-    troubles = ["the run was interrupted before its end"] if record["interrupted"] else []
+    troubles = [say("trouble.interrupted")] if record["interrupted"] else []
     if record["trouble"]:
         troubles.append(record["trouble"])
     return troubles + [f"{waiver['check']}: {waiver_sentence(waiver)}" for waiver in troubled_waivers(record)]
 
 
-def utc(instant: str) -> str:
+def utc(text: str) -> str:
     """An RFC 3339 time as a reader likes it: `2026-11-03 14:02:11 UTC`."""
-    return f"{datetime.fromisoformat(instant).astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
+    return instant(text)
 
 
 def seconds(duration: float) -> str:
     """A duration in the unit that suits it: `340 ms`, `2.1 s`, `3 min 20 s`."""
     if duration < 1:
-        return f"{duration * 1000:.0f} ms"
+        return say("duration.milliseconds", value=decimal(duration * 1000, 0))
     if duration < 60:
-        return f"{duration:.1f} s"
-    return f"{int(duration // 60)} min {int(duration % 60)} s"
+        return say("duration.seconds", value=decimal(duration, 1))
+    return say("duration.minutes", minutes=int(duration // 60), seconds=int(duration % 60))

@@ -170,7 +170,8 @@ def test_a_wrong_run_file_beside_a_good_one_is_still_a_mistake_of_the_user(workp
     [
         ("--meshmark-only=NONE-001", "--only names checks that do not exist: NONE-001"),
         ("--meshmark-only=", "--only names no check"),
-        ("--meshmark-format=pdf", "--meshmark-format: no report format is called pdf"),
+        ("--meshmark-format=docx", "--meshmark-format: no report format is called docx"),
+        ("--meshmark-language=xx", "--meshmark-language: reports do not speak 'xx'"),
         ("--meshmark-runtime=magic", "*--meshmark-runtime: invalid choice: 'magic'*"),
     ],
 )

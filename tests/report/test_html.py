@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -16,10 +14,11 @@ from conformance.model.record import RunRecord
 from conformance.model.requirements import Level
 from conformance.model.verdict import Evidence, EvidenceKind, Expectation, Verdict
 from conformance.report import html
-from conformance.report.html import MOST_EVIDENCE
+from conformance.report.html import LARGEST_PAGE, MOST_EVIDENCE
 from conformance.report.material import Material
 
 from . import records
+from .hostile import spoilt
 from .pages import Page
 
 ALL = [records.conformant, records.not_conformant, records.interrupted]
@@ -52,8 +51,9 @@ def test_a_page_has_the_landmarks_and_headings_that_assistive_technology_needs(m
     assert all(after <= before + 1 for before, after in pairwise(levels))
     assert all(cell.attributes.get("scope") in ("col", "row") for cell in page.all("th"))
     pictures = [drawing for drawing in page.all("svg") if drawing.attributes.get("role") == "img"]
-    assert len(pictures) == 1
-    assert page.by_id(str(pictures[0].attributes["aria-labelledby"])).text
+    areas = {result.check.partition("-")[0] for result in make().results}
+    assert len(pictures) == 1 + len(areas)
+    assert all(page.by_id(str(each.attributes["aria-labelledby"])).text for each in pictures)
     silent = [drawing for drawing in page.all("svg") if drawing not in pictures]
     assert all(drawing.attributes["aria-hidden"] == "true" for drawing in silent)
     assert page.elements[[e.tag for e in page.elements].index("body") + 1].attributes["class"] == "skip"
@@ -138,31 +138,6 @@ def test_what_a_check_judged_is_shown_on_a_pass_too() -> None:
     assert "201 in 7 ms" in text
 
 
-def spoilt(record: RunRecord, text: str) -> dict[str, Any]:
-    """The record with this text in every place where words from outside may stand."""
-    values = json.loads(json.dumps(record.to_json()))
-    fixed = {"check", "level", "verdict", "outcome", "schema", "state", "expires", "started", "finished", "at", "kind"}
-    fixed |= {"proves", "reason_code", "code", "topology", "role", "requirements", "timeouts", "sha256"}
-
-    def spoil(value: Any, key: str = "") -> Any:
-        if key in fixed:
-            return value
-        if isinstance(value, dict):
-            if key in ("observed", "headers"):
-                return {text + name: spoil(each, name) for name, each in value.items()}
-            return {name: spoil(each, name) for name, each in value.items()}
-        if isinstance(value, list):
-            return [spoil(each) for each in value]
-        return text + value if isinstance(value, str) else value
-
-    spoilt_values = spoil(values)
-    assert isinstance(spoilt_values, dict)
-    spoilt_values["requirements"] = {
-        each: {"text": text, "level": "MUST", "sources": [text], "unchecked": text} for each in values["requirements"]
-    }
-    return spoilt_values
-
-
 @pytest.mark.parametrize(
     "hostile",
     [
@@ -210,6 +185,27 @@ def test_much_evidence_is_bounded_and_the_page_says_what_is_missing() -> None:
     page = html.render(Material(record.to_json())).decode()
     assert f"… {1_500 - MOST_EVIDENCE:,} more pieces in record.json" in page
     assert page.count('<details class="evidence">') < 50
+
+
+def test_a_thousand_results_with_evidence_stay_below_the_largest_page_and_no_fail_is_cut_short() -> None:
+    evidence = (records.KNOWN_CALLER, records.ANONYMOUS_CALLER, records.COUNTERS, records.LOG)
+    failed, passed = records.not_conformant().results[0], records.conformant().results[0]
+    plan = tuple(
+        records.entry(f"MTLS-{number:03d}", f"Check {number}", [f"MTLS-R{number % 9}"], Level.MUST)
+        for number in range(1_000)
+    )
+    results = tuple(
+        replace(failed if number % 8 == 0 else passed, check=each.check.id, proves=each.check.proves, evidence=evidence)
+        for number, each in enumerate(plan)
+    )
+    made = html.render(Material(records.record(plan, results).to_json()))
+    assert len(made) < LARGEST_PAGE
+    page = Page.of(made)
+    told = [page.by_id(result.check).text for result in results if result.verdict is Verdict.FAIL]
+    assert all(failed.seen in text and failed.next_step in text for text in told)
+    assert "known caller" in told[0]
+    shortened = [each for each in page.all("article") if "The page would grow too large" in each.text]
+    assert 0 < len(shortened) < 1_000
 
 
 def test_a_thousand_results_make_one_page_with_every_one_of_them() -> None:
