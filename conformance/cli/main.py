@@ -22,11 +22,13 @@ __all__ = ["main"]
         "doctor": "conformance.cli.doctor",
         "image": "conformance.cli.image",
         "init": "conformance.cli.init",
+        "keys": "conformance.cli.keys",
         "mesh": "conformance.cli.mesh",
         "policy": "conformance.cli.policy",
         "report": "conformance.cli.report",
         "selftest": "conformance.cli.selftest",
         "serve": "conformance.cli.serve",
+        "verify": "conformance.cli.verify",
     },
     context_settings={"help_option_names": ["-h", "--help"]},
 )

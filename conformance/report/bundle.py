@@ -118,7 +118,14 @@ class Bundle:
 
     def _with_observation(self, evidence: Mapping[str, Any]) -> dict[str, Any]:
         content = self.content.get(f"{EVIDENCE}{evidence['sha256']}.json")
-        return {**evidence} if content is None else {**evidence, "observed": json.loads(content)}
+        if content is None:
+            return {**evidence}
+        try:
+            return {**evidence, "observed": json.loads(content)}
+        except (ValueError, RecursionError) as error:
+            raise UsageError(
+                "holds evidence that is no JSON", where=f"{evidence['sha256']}.json of the bundle", next_step=RENEW
+            ) from error
 
 
 def render(material: Material) -> bytes:
@@ -194,6 +201,9 @@ def _parsed(content: bytes) -> Bundle:
         manifest = json.loads(entries.pop(MANIFEST))
         named = {each["path"]: each["sha256"] for each in manifest["files"]}
         schema, record = manifest["schema"], manifest["record"]
+        left_out = [each["sha256"] for each in manifest["left_out"]]
+        if not all(isinstance(each, str) for each in [*named.values(), *left_out]):
+            raise TypeError("a digest is text")
     except (KeyError, TypeError, ValueError, RecursionError) as error:
         raise _Unsound(f"has no sound {MANIFEST}") from error
     if schema != BUNDLE_SCHEMA:

@@ -57,6 +57,12 @@ FORMATS = {
     "ctrf": Format("ctrf-report.json", "Common Test Report Format, for test dashboards", "ctrf:render"),
     "oscal-plan": Format("oscal-assessment-plan.json", "OSCAL 1.2.1 assessment plan", "oscal.plan:render"),
     "oscal-results": Format("oscal-assessment-results.json", "OSCAL 1.2.1 assessment results", "oscal.results:render"),
+    "test-result": Format(
+        "test-result.intoto.json", "in-toto Statement, Test Result, unsigned", "trust.statements:render_test_result"
+    ),
+    "svr": Format(
+        "svr.intoto.json", "in-toto Statement, Simple Verification Result, unsigned", "trust.statements:render_svr"
+    ),
     "bundle": Format("{name}.meshmark.zip", "record, reports, contracts and evidence in one file", "bundle:render"),
 }
 """By the name that `--format` takes. They are written in this order: the record first."""

@@ -91,9 +91,14 @@ WAIVER_WORDS = {
     WaiverState.APPLIED: "applied",
     WaiverState.EXPIRED: "expired, which fails the run",
     WaiverState.UNUSED: "not needed, which fails the run",
+    WaiverState.UNSIGNED: "not signed by the role that the profile names, which fails the run",
 }
 
-PLURALS = {"has expired": "have expired", "is not needed": "are not needed"}
+PLURALS = {
+    "has expired": "have expired",
+    "is not needed": "are not needed",
+    "is not signed as the profile asks": "are not signed as the profile asks",
+}
 
 
 def subject_name(record: RecordJson) -> str:
@@ -150,7 +155,11 @@ def _causes(record: RecordJson) -> list[str]:
         if number:
             causes.append(f"{number:,}{of_all} {what}")
             of_all = ""
-    for state, what in ((WaiverState.EXPIRED, "has expired"), (WaiverState.UNUSED, "is not needed")):
+    for state, what in (
+        (WaiverState.EXPIRED, "has expired"),
+        (WaiverState.UNUSED, "is not needed"),
+        (WaiverState.UNSIGNED, "is not signed as the profile asks"),
+    ):
         number = sum(1 for waiver in record["waivers"] if waiver["state"] == state)
         if number:
             causes.append(f"{count(number, 'waiver')} {what if number == 1 else PLURALS[what]}")
@@ -222,6 +231,8 @@ def next_steps(record: RecordJson) -> list[str]:
         steps.append("Mend what the expired waivers covered, or have their owners renew them in the run file.")
     if any(waiver["state"] == WaiverState.UNUSED for waiver in record["waivers"]):
         steps.append("Take the waivers that are not needed out of the run file.")
+    if any(waiver["state"] == WaiverState.UNSIGNED for waiver in record["waivers"]):
+        steps.append("Have the unsigned waivers signed by the role that the profile names (`meshmark waiver sign`).")
     if with_verdict(todo, Verdict.INCONCLUSIVE, Verdict.ERROR):
         steps.append("Clear what kept checks from judging, named with each of them, then run again.")
     if with_verdict(mandatory(record), Verdict.NOT_RUN):
@@ -244,8 +255,14 @@ def waiver_sentence(waiver: RecordJson) -> str:
         WaiverState.APPLIED: f"failed, waived until {waiver['expires']} by {waiver['owner']}",
         WaiverState.EXPIRED: f"the waiver by {waiver['owner']} expired on {waiver['expires']}",
         WaiverState.UNUSED: f"the waiver by {waiver['owner']} is not needed, for the check did not fail",
+        WaiverState.UNSIGNED: f"the waiver by {waiver['owner']} is not signed by the role that the profile names",
     }[WaiverState(waiver["state"])]
-    return f"{what}: {waiver['reason']}"
+    return f"{what}{_signed(waiver)}: {waiver['reason']}"
+
+
+def _signed(waiver: RecordJson) -> str:
+    signature = waiver["signature"]
+    return f" (signed by {signature['name']}, {signature['role']})" if signature else ""
 
 
 def run_troubles(record: RecordJson) -> list[str]:
