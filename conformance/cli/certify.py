@@ -11,6 +11,7 @@ from types import FrameType
 import click
 
 from conformance.cli.progress import Progress
+from conformance.cli.trusting import trust_option
 from conformance.model.errors import SuiteFault, UsageError
 from conformance.plugin.loading import load_run
 from conformance.plugin.options import DEFAULT_OUT, RunOptions, RuntimeChoice, selected_checks
@@ -35,6 +36,7 @@ __all__ = ["command"]
     type=click.Choice(sorted(FORMATS)),
     help=f"Report formats; by default {', '.join(DEFAULT_FORMATS)}.",
 )
+@trust_option(required=False)
 def command(
     runfile: Path,
     out: Path,
@@ -43,6 +45,7 @@ def command(
     envoy: str | None,
     runtime: RuntimeChoice | None,
     formats: tuple[str, ...],
+    trust: tuple[Path, ...],
 ) -> int:
     """Certify the subject of RUNFILE and write the reports.
 
@@ -55,6 +58,7 @@ def command(
         envoy=envoy,
         runtime=runtime,
         formats=formats or RunOptions().formats,
+        trust=trust,
     )
     return run_pytest(runfile, options)
 
@@ -92,6 +96,7 @@ def run_pytest(runfile: Path, options: RunOptions) -> int:
         *([f"--meshmark-envoy={options.envoy}"] if options.envoy else []),
         *([f"--meshmark-runtime={options.runtime}"] if options.runtime else []),
         *(f"--meshmark-format={name}" for name in options.formats),
+        *(f"--meshmark-trust={path}" for path in options.trust),
     ]
     progress = Progress(loaded)
     code = pytest.main(arguments, plugins=[progress])

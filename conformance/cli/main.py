@@ -17,6 +17,7 @@ __all__ = ["main"]
 @click.group(
     cls=LazyGroup,
     commands_in={
+        "attest": "conformance.cli.attest",
         "catalogue": "conformance.cli.catalogue",
         "certify": "conformance.cli.certify",
         "doctor": "conformance.cli.doctor",
@@ -26,9 +27,11 @@ __all__ = ["main"]
         "mesh": "conformance.cli.mesh",
         "policy": "conformance.cli.policy",
         "report": "conformance.cli.report",
+        "revoke": "conformance.cli.revoke",
         "selftest": "conformance.cli.selftest",
         "serve": "conformance.cli.serve",
         "verify": "conformance.cli.verify",
+        "waiver": "conformance.cli.waiver",
     },
     context_settings={"help_option_names": ["-h", "--help"]},
 )

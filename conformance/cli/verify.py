@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from conformance.cli.certificate import CERTIFICATE_SUFFIX, verify_certificate
 from conformance.cli.trusting import catalogue_option, chosen_catalogue, moment_of, read_whole, trust_option
 from conformance.model.errors import ExitCode, UsageError
 from conformance.model.requirements import Role
@@ -16,7 +17,7 @@ from conformance.report.trust.key_files import read_trusted
 from conformance.report.trust.verification import Verification, verify_bundle
 from conformance.report.wording import coverage_sentence, outcome_sentence, totals_sentence, utc, waiver_sentence
 
-__all__ = ["command", "verified_file"]
+__all__ = ["command", "told", "verified_file"]
 
 ZIP = b"PK\x03\x04"
 
@@ -33,21 +34,37 @@ ZIP = b"PK\x03\x04"
     type=click.Choice([role.value for role in Role]),
     help="A signature in this role is needed. Repeatable.",
 )
+@click.option("--status", type=click.Path(path_type=Path), help="A status list, for a certificate.")
 @click.option(
     "--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True, help="Of the answer."
 )
 def command(
-    file: Path, trust: tuple[Path, ...], catalogue: Path | None, at: str | None, roles: tuple[str, ...], form: str
+    file: Path,
+    trust: tuple[Path, ...],
+    catalogue: Path | None,
+    at: str | None,
+    roles: tuple[str, ...],
+    status: Path | None,
+    form: str,
 ) -> int:
-    """Say whether FILE, a bundle, is to be trusted: who signed it, and whether what it says follows from what it holds.
+    """Say whether FILE is to be trusted: a bundle, or a certificate.
+
+    Of a bundle: who signed what, and whether what it says follows from what it holds. Of a certificate: who issued it,
+    whether it is still good, and, with --status, whether it was withdrawn. Nothing is asked over the network.
 
     Exit codes: 0 verified, whatever the outcome is; 1 not to be trusted; 2 it cannot be judged.
     """
+    if file.name.endswith(CERTIFICATE_SUFFIX):
+        return verify_certificate(file, trust, moment_of(at, "--at"), status, form)
+    if status is not None:
+        raise UsageError(
+            "a status list is about certificates", where="--status", next_step=f"name a *{CERTIFICATE_SUFFIX}"
+        )
     found = verified_file(file, trust, catalogue, at, roles)
     if form == "json":
         click.echo(json.dumps(found.to_json(), indent=2, ensure_ascii=False))
     else:
-        click.echo("\n".join(_told(file, found)))
+        click.echo("\n".join(told(file, found)))
     return 0 if found.verified else int(ExitCode.NOT_CONFORMANT)
 
 
@@ -72,7 +89,7 @@ def verified_file(
     return verify_bundle(bundle, trusted, known, at=moment, roles=[Role(role) for role in roles])
 
 
-def _told(file: Path, found: Verification) -> list[str]:
+def told(file: Path, found: Verification) -> list[str]:
     """In plain words, the answer first."""
     record = found.record
     lines = [f"{'VERIFIED' if found.verified else 'REFUSED, not to be trusted'}: {file}"]

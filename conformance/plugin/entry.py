@@ -27,6 +27,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--meshmark-envoy", metavar="ENVOY", help="a version, the path of a binary, or a container image")
     group.addoption("--meshmark-runtime", choices=["auto", "process", "container"], help="how Envoy is run")
     group.addoption("--meshmark-format", metavar="NAME", action="append", help="a report format; may be repeated")
+    group.addoption("--meshmark-trust", metavar="KEY", action="append", help="a public key whose signatures count")
     group.addoption("--meshmark-run-file", metavar="FILE", help="the run file behind the fixtures `mesh` and `probe`")
 
 

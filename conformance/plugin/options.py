@@ -26,6 +26,7 @@ class RunOptions:
         envoy: a version, the path of a binary, or an image.
         runtime: auto, process or container.
         formats: of the reports.
+        trust: public keys, or folders of them, whose signatures on waivers count.
 
     """
 
@@ -35,6 +36,7 @@ class RunOptions:
     envoy: str | None = None
     runtime: RuntimeChoice | None = None
     formats: tuple[str, ...] = DEFAULT_FORMATS
+    trust: tuple[Path, ...] = ()
 
 
 def selected_checks(only: str | None) -> frozenset[str] | None:

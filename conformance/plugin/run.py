@@ -54,7 +54,7 @@ class Run:
                 return self._thread.run(execution.run(entry))
             except MeshmarkError as trouble:
                 self.trouble = trouble
-        return entry.unrun_result(self.trouble.what)
+        return entry.unrun_result(self.loaded.redaction.text(self.trouble.what))
 
     def start(self) -> Mesh:
         """Start the mesh, for tests that bring their own checks.
@@ -135,6 +135,7 @@ def subject_facts(loaded: LoadedRun) -> SubjectFacts:
         skipped_operations=tuple(loaded.run_file.generated_input.skip),
         seed=loaded.seed,
         bounds=loaded.run_file.bounds,
+        redaction=loaded.redaction,
     )
 
 
@@ -152,7 +153,8 @@ def make_record(
     by_pytest = "deselected in pytest, or pytest stopped before"
     not_reached = trouble.partition("\n")[0] or ("the run was interrupted" if interrupted else by_pytest)
     unplaced = (
-        found.get(entry.check.id) or entry.unrun_result(not_reached if entry.run else None) for entry in loaded.plan
+        found.get(entry.check.id) or entry.unrun_result(loaded.redaction.text(not_reached) if entry.run else None)
+        for entry in loaded.plan
     )
     places = Places(loaded)
     complete = tuple(
@@ -192,7 +194,7 @@ def make_record(
         finished=now(),
         run_file=loaded.path.name,
         interrupted=interrupted,
-        trouble=trouble,
+        trouble=loaded.redaction.text(trouble),
         requirements=tuple(
             replace(each, unchecked=None if each.id in proven else each.unchecked or "no check proves it")
             for each in loaded.catalogue.requirements.values()

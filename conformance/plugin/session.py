@@ -76,6 +76,7 @@ class MeshmarkSession:
             envoy=option("--meshmark-envoy"),
             runtime=option("--meshmark-runtime"),
             formats=tuple(formats) if formats else RunOptions().formats,
+            trust=tuple(Path(each) for each in option("--meshmark-trust") or ()),
         )
 
     def open_run(self, path: Path) -> Run:
