@@ -46,7 +46,7 @@ def verify_certificate(file: Path, trust: tuple[Path, ...], at: datetime, status
         refusals.append(f"the status list {why}")
     refusals = [one_line(f"{each[0].upper()}{each[1:]}.", 600) for each in refusals]
     if form == "json":
-        click.echo(json.dumps(_as_json(certificate, refusals, told), indent=2, ensure_ascii=False))
+        click.echo(json.dumps(_as_json(certificate, refusals, told), indent=2))
     else:
         click.echo("\n".join(_in_words(file, certificate, refusals, told)))
     return int(ExitCode.NOT_CONFORMANT) if refusals else 0

@@ -62,7 +62,7 @@ def command(
         )
     found = verified_file(file, trust, catalogue, at, roles)
     if form == "json":
-        click.echo(json.dumps(found.to_json(), indent=2, ensure_ascii=False))
+        click.echo(json.dumps(found.to_json(), indent=2))
     else:
         click.echo("\n".join(told(file, found)))
     return 0 if found.verified else int(ExitCode.NOT_CONFORMANT)

@@ -30,7 +30,7 @@ def load_waivers(source: RunFileSource, trust: Sequence[Path]) -> tuple[Waiver, 
 
     """
     run_file = source.run_file
-    if not run_file.waivers:
+    if not run_file.waivers and not run_file.trust and not trust:
         return ()
     folder = source.path.resolve().parent
     trusted = read_trusted([*trust, *(folder / written for written in run_file.trust)])
