@@ -19,7 +19,7 @@ import io
 import json
 import zipfile
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -143,9 +143,11 @@ def make_bundle(material: Material) -> Bundle:
     from conformance.report.formats import FORMATS  # noqa: PLC0415 -- it knows this module by name
 
     kept, left_out = _evidence(material)
+    # Reports show what the bundle holds, so that they can be rendered anew from it, and compared.
+    shown = _without(material, {each["sha256"] for each in left_out})
     content = {RECORD: canonical(core_of(material.record)), **kept}
     for name in REPORTS_INSIDE:
-        content[f"{REPORTS}{FORMATS[name].file_name}"] = FORMATS[name].render(material)
+        content[f"{REPORTS}{FORMATS[name].file_name}"] = FORMATS[name].render(shown)
     for path in sorted(material.files):
         content[f"{INPUTS}{inside(path)}"] = material.files[path]
     files = [{"path": path, "size": len(each), "sha256": _sha256(each)} for path, each in content.items()]
@@ -269,6 +271,22 @@ def _evidence(material: Material) -> tuple[dict[str, bytes], list[dict[str, Any]
             kept[path] = content
             room -= len(content)
     return dict(sorted(kept.items())), left_out
+
+
+def _without(material: Material, left_out: Set[str]) -> Material:
+    if not left_out:
+        return material
+    results = [
+        {
+            **result,
+            "evidence": [
+                {name: value for name, value in each.items() if name != "observed" or each["sha256"] not in left_out}
+                for each in result["evidence"]
+            ],
+        }
+        for result in material.record["results"]
+    ]
+    return Material({**material.record, "results": results}, material.files)
 
 
 def inside(path: str) -> str:

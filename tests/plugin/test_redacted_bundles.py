@@ -112,7 +112,7 @@ def gone(secret: str, content: bytes) -> bool:
     return secret.encode() not in content
 
 
-@settings(max_examples=60)
+@settings(max_examples=40)
 @given(
     kind=st.sampled_from(
         [
@@ -135,14 +135,14 @@ def test_no_credential_survives(run: LoadedRun, kind: str, secret: str, before: 
     assert gone(secret, bundle_with(run, planted(kind, secret, before, after), text, f"{text}\nmore"))
 
 
-@settings(max_examples=60)
+@settings(max_examples=40)
 @given(secret=st.from_regex(rf"{IDENTITY_NUMBER}|{CASE}", fullmatch=True), before=around, after=around)
 def test_nothing_that_a_pattern_fits_survives(run: LoadedRun, secret: str, before: str, after: str) -> None:
     text = f"{before}{secret}{after}"
     assert gone(secret, bundle_with(run, {text: [planted("pattern", secret, before, after)]}, text, text))
 
 
-@settings(max_examples=30)
+@settings(max_examples=20)
 @given(which=st.sampled_from([0, 1]), encoded=st.booleans(), before=around, after=around)
 def test_no_private_key_survives(run: LoadedRun, which: int, encoded: bool, before: str, after: str) -> None:
     pem = base64.b64encode(PEM[which].encode()).decode() if encoded else PEM[which]

@@ -237,7 +237,8 @@ def _about_reports(bundle: Bundle, material: Material) -> Iterator[str]:
 
 def _remarks(bundle: Bundle, record: RecordJson) -> Iterator[str]:
     if number := len(bundle.manifest["left_out"]):
-        yield f"{number:,} observations were left out of the bundle for their size, so only their digests are there."
+        were = "observation was" if number == 1 else "observations were"
+        yield f"{number:,} {were} left out of the bundle for their size; only digests are there."
     for contract in record["subject"]["contracts"]:
         if INPUTS + inside(contract["path"]) not in bundle.content:
             yield one_line(f"The contract {contract['path']!r} is not in the bundle; its digest is in the record.", 300)

@@ -17,6 +17,7 @@ from conformance.model.errors import UsageError
 from conformance.model.record import Waiver
 from conformance.model.requirements import Feature, Role
 from conformance.model.verdict import Verdict
+from conformance.report import bundle as bundles
 from conformance.report.bundle import Bundle, parse_bundle
 from conformance.report.record_file import contradictions
 from conformance.report.trust.keys import PublicKey
@@ -84,6 +85,19 @@ def test_a_selection_of_checks_is_verified_and_proves_nothing() -> None:
 
 def test_a_bundle_read_back_is_the_same() -> None:
     assert verified(parse_bundle(HONEST.to_bytes(), "bundle")) == verified(HONEST)
+
+
+def test_what_was_left_out_for_its_size_is_said_and_the_rest_is_verified(monkeypatch: pytest.MonkeyPatch) -> None:
+    record = run_record().to_json()
+    large = check_of(record, "results")["evidence"][0]
+    large["observed"] = {"body": "x" * 5000}
+    large["sha256"] = digest(large["observed"])
+    monkeypatch.setattr(bundles, "LARGEST_OBSERVATION", 4000)
+    bundle = signed(record)
+    assert [each["check"] for each in bundle.manifest["left_out"]] == ["MTLS-001"]
+    found = verified(bundle)
+    assert found.refusals == ()
+    assert any(each.startswith("1 observation was left out") for each in found.remarks)
 
 
 def test_what_cannot_be_checked_is_said() -> None:
