@@ -44,8 +44,10 @@ def catalogue_json(profile_id: str) -> dict[str, Any]:
         UsageError: there is no such profile.
 
     """
+    from conformance import __version__  # noqa: PLC0415
     from conformance.checks.catalogue import complete_catalogue  # noqa: PLC0415
     from conformance.faults import complete_faults  # noqa: PLC0415
+    from conformance.model.catalogue_facts import catalogue_facts, digest_of_facts  # noqa: PLC0415
     from conformance.model.errors import UsageError  # noqa: PLC0415
 
     catalogue, faults = complete_catalogue(), complete_faults()
@@ -92,7 +94,15 @@ def catalogue_json(profile_id: str) -> dict[str, Any]:
                 "faults": [fault.id for fault in faults.values() if check.id in fault.caught_by],
             }
         )
-    return {"profile": profile_id, "requirements": requirements, "checks": checks}
+    facts = catalogue_facts(catalogue)
+    suite = {"name": "meshmark", "version": __version__, "catalogue_digest": digest_of_facts(facts)}
+    return {
+        "suite": suite,
+        "profile": profile_id,
+        "profiles": facts["profiles"],
+        "requirements": requirements,
+        "checks": checks,
+    }
 
 
 def _proof(requirement: dict[str, Any]) -> str:

@@ -11,6 +11,7 @@ from types import FrameType
 import click
 
 from conformance.cli.progress import Progress
+from conformance.cli.trusting import trust_option
 from conformance.model.errors import SuiteFault, UsageError
 from conformance.plugin.loading import load_run
 from conformance.plugin.options import DEFAULT_OUT, RunOptions, RuntimeChoice, selected_checks
@@ -43,6 +44,7 @@ __all__ = ["command"]
     show_default=True,
     help="Language of the reports and of the summary.",
 )
+@trust_option(required=False)
 def command(
     runfile: Path,
     out: Path,
@@ -52,6 +54,7 @@ def command(
     runtime: RuntimeChoice | None,
     formats: tuple[str, ...],
     language: str,
+    trust: tuple[Path, ...],
 ) -> int:
     """Certify the subject of RUNFILE and write the reports.
 
@@ -65,6 +68,7 @@ def command(
         runtime=runtime,
         formats=formats or RunOptions().formats,
         language=language,
+        trust=trust,
     )
     return run_pytest(runfile, options)
 
@@ -103,6 +107,7 @@ def run_pytest(runfile: Path, options: RunOptions) -> int:
         *([f"--meshmark-runtime={options.runtime}"] if options.runtime else []),
         *(f"--meshmark-format={name}" for name in options.formats),
         f"--meshmark-language={options.language}",
+        *(f"--meshmark-trust={path}" for path in options.trust),
     ]
     progress = Progress(loaded)
     code = pytest.main(arguments, plugins=[progress])

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import click
 
+from conformance.cli.trusting import trust_option
 from conformance.envoy.choose import choose_runtime
 from conformance.mesh import Applications
 from conformance.model.errors import EnvironmentFault, ExitCode, MeshmarkError, UsageError
@@ -48,12 +49,13 @@ class Finding:
 )
 @click.option("--envoy", metavar="VERSION|PATH|IMAGE", help="As for certify.")
 @click.option("--runtime", type=click.Choice(["auto", "process", "container"]), help="As for certify.")
-def command(runfile: Path, out: Path, envoy: str | None, runtime: str | None) -> int:
+@trust_option(required=False)
+def command(runfile: Path, out: Path, envoy: str | None, runtime: str | None, trust: tuple[Path, ...]) -> int:
     """Look at everything that a run of RUNFILE needs, start nothing that stays, and say what to mend.
 
     Exit code 0 if a run can be started, else that of the first problem.
     """
-    options = RunOptions(out=out, envoy=envoy, runtime=runtime)  # type: ignore[arg-type]  # click has checked the choice
+    options = RunOptions(out=out, envoy=envoy, runtime=runtime, trust=trust)  # type: ignore[arg-type]  # click has checked the choice
     findings = asyncio.run(examine(runfile, options))
     for finding in findings:
         mark = "✘" if finding.problem else "!" if finding.hint else "✔"

@@ -17,16 +17,21 @@ __all__ = ["main"]
 @click.group(
     cls=LazyGroup,
     commands_in={
+        "attest": "conformance.cli.attest",
         "catalogue": "conformance.cli.catalogue",
         "certify": "conformance.cli.certify",
         "doctor": "conformance.cli.doctor",
         "image": "conformance.cli.image",
         "init": "conformance.cli.init",
+        "keys": "conformance.cli.keys",
         "mesh": "conformance.cli.mesh",
         "policy": "conformance.cli.policy",
         "report": "conformance.cli.report",
+        "revoke": "conformance.cli.revoke",
         "selftest": "conformance.cli.selftest",
         "serve": "conformance.cli.serve",
+        "verify": "conformance.cli.verify",
+        "waiver": "conformance.cli.waiver",
     },
     context_settings={"help_option_names": ["-h", "--help"]},
 )

@@ -6,8 +6,8 @@ exactly the checks of the plan; `totals` add up to both.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from datetime import date
 from enum import StrEnum
 from typing import Any
@@ -23,9 +23,11 @@ __all__ = [
     "PlanEntry",
     "RunRecord",
     "Waiver",
+    "WaiverSignature",
     "WaiverState",
     "apply_waivers",
     "plan_checks",
+    "why_not_applicable",
 ]
 
 RECORD_SCHEMA = "meshmark/record/2"
@@ -89,22 +91,62 @@ def plan_checks(
     entries = []
     for check in catalogue.checks:
         level = catalogue.level_of(check, profile)
-        missing = sorted(feature.value for feature in check.needs - present)
-        reason, verdict = "", Verdict.NOT_APPLICABLE
-        if level is None:
-            reason = f"no requirement of profile {profile.id}"
-        elif missing:
-            reason = f"needs the feature {', '.join(missing)}, optional in profile {profile.id} and not declared"
-        elif topology not in check.topologies:
-            reason = f"not for the topology {topology}"
-        elif check.separate_hosts and not separate_hosts:
-            reason = "needs hosts of their own (`hosts: separate` in the run file)"
+        reason, verdict = "", Verdict.NOT_RUN
+        if inapplicable := why_not_applicable(
+            profile=profile.id,
+            level=level,
+            missing=check.needs - present,
+            topology=None if topology in check.topologies else topology,
+            lacks_hosts=check.separate_hosts and not separate_hosts,
+        ):
+            reason, verdict = inapplicable, Verdict.NOT_APPLICABLE
         elif only is not None and check.id not in only:
-            reason, verdict = "not selected by --only", Verdict.NOT_RUN
+            reason = "not selected by --only"
         elif deselected and check.id in deselected:
-            reason, verdict = deselected[check.id], Verdict.NOT_RUN
+            reason = deselected[check.id]
         entries.append(PlanEntry(check, level or Level.MAY, run=not reason, reason=reason, verdict_if_not_run=verdict))
     return tuple(entries)
+
+
+def why_not_applicable(
+    *, profile: str, level: str | None, missing: Collection[str], topology: str | None, lacks_hosts: bool
+) -> str:
+    """Why a check does not apply, in the words of the plan; empty: it applies.
+
+    Args:
+        profile: its id.
+        level: of the check under this profile; None: it proves nothing that the profile asks for.
+        missing: features that the check needs and the subject does not have.
+        topology: the one of the run, if the check is not for it.
+        lacks_hosts: it needs separate hosts, which the run does not have.
+
+    """
+    if level is None:
+        return f"no requirement of profile {profile}"
+    if missing:
+        return f"needs the feature {', '.join(sorted(missing))}, optional in profile {profile} and not declared"
+    if topology is not None:
+        return f"not for the topology {topology}"
+    return "needs hosts of their own (`hosts: separate` in the run file)" if lacks_hosts else ""
+
+
+@dataclass(frozen=True)
+class WaiverSignature:
+    """Who has signed a waiver; verified when the run file was read, and again by whoever verifies the record.
+
+    Attributes:
+        name, role: of the signer.
+        key: the id of its key.
+        at: when it was signed.
+        envelope: the signed waiver itself (DSSE), as JSON.
+
+    """
+
+    name: str
+    role: str
+    key: str
+    at: str
+    envelope: str = field(repr=False)
 
 
 @dataclass(frozen=True)
@@ -115,6 +157,8 @@ class Waiver:
     reason: str
     owner: str
     expires: date
+    signature: WaiverSignature | None = None
+    """None: nobody has signed it."""
 
 
 class WaiverState(StrEnum):
@@ -123,6 +167,8 @@ class WaiverState(StrEnum):
     APPLIED = "applied"
     EXPIRED = "expired"
     UNUSED = "unused"
+    UNSIGNED = "unsigned"
+    """The profile names a role that must sign waivers, and this one does not have its signature."""
 
 
 @dataclass(frozen=True)
@@ -140,11 +186,15 @@ class AppliedWaiver:
             "owner": self.waiver.owner,
             "expires": self.waiver.expires.isoformat(),
             "state": self.state.value,
+            "signature": asdict(self.waiver.signature) if self.waiver.signature else None,
         }
 
 
-def apply_waivers(waivers: Sequence[Waiver], results: Sequence[Result], today: date) -> tuple[AppliedWaiver, ...]:
-    """Lay waivers over results. The day of expiry is the last good one.
+def apply_waivers(
+    waivers: Sequence[Waiver], results: Sequence[Result], today: date, *, signed_by: str | None = None
+) -> tuple[AppliedWaiver, ...]:
+    """Lay waivers over results. The day of expiry is the last good one; `signed_by` is the role whose signature a
+    waiver needs.
 
     A waiver for a check that was not run in this run (a selection by `--only`, an interruption) is neither used nor
     unused; it says nothing and is left out.
@@ -157,6 +207,8 @@ def apply_waivers(waivers: Sequence[Waiver], results: Sequence[Result], today: d
             continue
         if waiver.expires < today:
             state = WaiverState.EXPIRED
+        elif signed_by is not None and (waiver.signature is None or waiver.signature.role != signed_by):
+            state = WaiverState.UNSIGNED
         elif verdict is Verdict.FAIL:
             state = WaiverState.APPLIED
         else:
@@ -184,6 +236,8 @@ class RunRecord:
     started: str
     finished: str
     topology: Topology = Topology.INTER_PROXY
+    features: tuple[str, ...] = ()
+    """The optional features that the run file declares."""
     run_file: str = ""
     interrupted: bool = False
     trouble: str = ""
@@ -216,6 +270,7 @@ class RunRecord:
             "subject": dict(self.subject),
             "profile": self.profile,
             "topology": self.topology.value,
+            "features": list(self.features),
             "run_file": self.run_file,
             "plan": [entry.to_json() for entry in self.plan],
             "results": [result.to_json() for result in self.results],

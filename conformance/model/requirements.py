@@ -27,6 +27,7 @@ __all__ = [
     "Level",
     "Profile",
     "Requirement",
+    "Role",
     "Source",
     "parse_profile",
     "parse_requirements",
@@ -41,6 +42,17 @@ class Level(StrEnum):
     MUST = "MUST"
     SHOULD = "SHOULD"
     MAY = "MAY"
+
+
+class Role(StrEnum):
+    """In which capacity somebody signs."""
+
+    VENDOR = "vendor"
+    """Who made the building block, or runs it."""
+    LABORATORY = "laboratory"
+    """Who tested it on behalf of others."""
+    GOVERNANCE = "governance"
+    """Who decides about certificates and exceptions."""
 
 
 class Area(StrEnum):
@@ -165,6 +177,8 @@ class Profile:
     reasons: tuple[str, ...]
     """Why the levels are what they are."""
     conflicts: tuple[Conflict, ...] = ()
+    waivers_signed_by: str | None = None
+    """The role whose signature a waiver needs; None: a waiver needs none."""
 
     def level_of(self, requirement: Requirement) -> Level | None:
         """How strongly the requirement binds here; None when it is not part of this profile."""
@@ -197,7 +211,8 @@ def parse_requirements(values: object, where: str) -> tuple[Requirement, ...]:
 
 
 def parse_profile(values: object, where: str) -> Profile:
-    """Read one profile's file: `{id, title, text, mandatory, optional, reasons, conflicts}`.
+    """Read one profile's file: `{id, title, text, mandatory, optional, reasons, conflicts,
+    waivers_signed_by}`.
 
     Args:
         values: the parsed YAML.
@@ -208,7 +223,10 @@ def parse_profile(values: object, where: str) -> Profile:
 
     """
     entry = _Entry.of(
-        values, where, required={"id", "title", "text", "mandatory", "optional", "reasons"}, allowed={"conflicts"}
+        values,
+        where,
+        required={"id", "title", "text", "mandatory", "optional", "reasons"},
+        allowed={"conflicts", "waivers_signed_by"},
     )
     mandatory = entry.names("mandatory", Feature)
     optional = entry.names("optional", Feature)
@@ -230,6 +248,7 @@ def parse_profile(values: object, where: str) -> Profile:
         )
         if "conflicts" in entry.values
         else (),
+        waivers_signed_by=entry.name("waivers_signed_by", Role).value if "waivers_signed_by" in entry.values else None,
     )
 
 

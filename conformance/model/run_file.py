@@ -7,6 +7,7 @@ and for a misspelt key the nearest valid one.
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date
@@ -40,6 +41,7 @@ __all__ = [
 
 ServiceName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,62}$")]
 Text = Annotated[str, Field(min_length=1)]
+Redacted = Annotated[str, Field(min_length=1, max_length=500)]
 
 
 class RunFileError(UsageError):
@@ -140,16 +142,24 @@ class Bounds(_Part):
 
 
 class WaiverEntry(_Part):
-    """Somebody answers for a known fail until a day."""
+    """Somebody answers for a known fail until a day. Either `file`, or all the others."""
 
-    check: Text
+    model_config = ConfigDict(
+        json_schema_extra={
+            "oneOf": [{"required": ["file"]}, {"required": ["check", "reason", "owner", "expires"]}],
+        }
+    )
+
+    check: Text | None = None
     """The id of the check."""
-    reason: Text
+    reason: Text | None = None
     """Why it is tolerable."""
-    owner: Text
+    owner: Text | None = None
     """Who answers for it."""
-    expires: date
+    expires: date | None = None
     """The last day on which it is good."""
+    file: Text | None = None
+    """A signed waiver, relative to the run file; `meshmark waiver sign` makes them. Some profiles take no others."""
 
 
 class RunFile(_Part):
@@ -179,6 +189,12 @@ class RunFile(_Part):
     """Changes to the generated configuration."""
     waivers: list[WaiverEntry] = []
     """Known fails that somebody answers for."""
+    trust: Annotated[list[Text], Field(max_length=50)] = []
+    """Public keys whose signatures on waivers count, or folders of them, relative to the run file; beside those of
+    `--trust`."""
+    redact: Annotated[list[Redacted], Field(max_length=50)] = []
+    """Regular expressions (Python's) of what must not enter the record, such as the form of a national identity number.
+    Credentials are always left out."""
     timeouts: dict[str, Annotated[float, Field(gt=0, le=3600)]] = {}
     """Seconds, by name; the table is in the documentation and in every record."""
     bounds: Bounds = Bounds()
@@ -258,9 +274,35 @@ def _contradictions(run_file: RunFile) -> Iterator[tuple[tuple[str | int, ...], 
             if called not in names:
                 yield (*place, "calls", number), f"`{called}` is no companion; {_hint(called, names)}"
     yield from _misplaced(run_file)
+    yield from _half_waivers(run_file)
+    yield from _bad_patterns(run_file)
     for name in run_file.timeouts:
         if name not in Timeouts.names():
             yield ("timeouts", name), f"unknown timeout `{name}`; {_hint(name, Timeouts.names())}"
+
+
+def _half_waivers(run_file: RunFile) -> Iterator[tuple[tuple[str | int, ...], str]]:
+    for number, waiver in enumerate(run_file.waivers):
+        place = ("waivers", number)
+        plain = {name: getattr(waiver, name) for name in ("check", "reason", "owner", "expires")}
+        if waiver.file is None:
+            for name, value in plain.items():
+                if value is None:
+                    yield place, f"the key `waivers.{number}.{name}` is missing"
+        elif given := [name for name, value in plain.items() if value is not None]:
+            yield (*place, given[0]), f"a waiver in a file says itself what `{given[0]}` is: leave it out here"
+
+
+def _bad_patterns(run_file: RunFile) -> Iterator[tuple[tuple[str | int, ...], str]]:
+    for number, written in enumerate(run_file.redact):
+        place = ("redact", number)
+        try:
+            pattern = re.compile(written)
+        except (re.error, OverflowError, RecursionError) as error:
+            yield place, f"`redact.{number}` is no regular expression: {error}"
+            continue
+        if pattern.search(""):
+            yield place, f"`redact.{number}` fits the empty text, so it would be found everywhere"
 
 
 PLACED: dict[Feature, tuple[str, ...]] = {

@@ -21,6 +21,7 @@ import jsonpatch
 import conformance
 from conformance.checks.catalogue import complete_catalogue
 from conformance.faults import REFERENCE, REFERENCES, Fault, complete_faults
+from conformance.model.catalogue_facts import catalogue_digest
 from conformance.model.check import Catalogue
 from conformance.model.errors import UsageError
 from conformance.model.run_file import Bounds
@@ -29,7 +30,7 @@ from conformance.model.yaml_source import parse_yaml
 from conformance.openapi.contract import Contract, load_contract
 from conformance.plugin.loading import load_run
 from conformance.plugin.options import RunOptions
-from conformance.plugin.run import Run, catalogue_digest
+from conformance.plugin.run import Run
 from conformance.system.folders import bundled
 from conformance.system.namespaces import why_unavailable
 

@@ -4,6 +4,7 @@ here.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
@@ -18,7 +19,9 @@ from conformance.model.run_file import Application, RunFile, RunFileSource, pars
 from conformance.model.yaml_source import YamlDocument
 from conformance.openapi.contract import Contract, ContractFile, load_contract
 from conformance.plugin.entry import RUN_FILE_SUFFIX
+from conformance.plugin.needed_texts import refuse_needed_texts
 from conformance.plugin.options import RunOptions
+from conformance.plugin.waivers import load_waivers
 from conformance.probe.redaction import Redaction
 from conformance.subjects.placeholders import substitute
 from conformance.system.folders import bundled
@@ -27,6 +30,9 @@ __all__ = ["LoadedRun", "load_run", "named_files", "read_run_file"]
 
 LARGEST_RUN_FILE = 1024 * 1024
 NAME_ONE = f"give the path of a *{RUN_FILE_SUFFIX}; `meshmark init CONTRACT` writes one"
+
+CREDENTIAL = re.compile(r"secret|token|passw|credential|api_?key|private", re.IGNORECASE)
+"""Names of environment variables whose values stay out of the record."""
 
 UNNAMED_VENDOR = "CHANGE ME"
 """What `meshmark init` writes; no report may carry it."""
@@ -48,6 +54,8 @@ class LoadedRun:
     """Where each overlay stands in the run file."""
     document: YamlDocument = field(repr=False)
     """Where each value of the run file stands."""
+    redaction: Redaction = field(repr=False)
+    """What must not enter the record."""
     files: Mapping[str, bytes] = field(repr=False)
     """Run file and contracts as they were read, each under the path by which the record names it; without secrets."""
 
@@ -100,7 +108,9 @@ def load_run(path: Path, options: RunOptions) -> LoadedRun:
     if profile is None:
         known = ", ".join(sorted(catalogue.profiles))
         raise source.refuse(("profile",), f"unknown profile `{run_file.profile}`", next_step=f"use one of: {known}")
+    waivers = load_waivers(source, options.trust)
     _refuse_bad_names(source, catalogue)
+    _refuse_bad_waivers(source, waivers, catalogue)
     _refuse_bad_placeholders(source)
     only = options.only
     if only is not None and (unknown := sorted(only - {check.id for check in catalogue.checks})):
@@ -117,29 +127,45 @@ def load_run(path: Path, options: RunOptions) -> LoadedRun:
         separate_hosts=run_file.separate_hosts,
         only=only,
     )
-    return LoadedRun(
+    redaction = Redaction(_secrets(run_file), run_file.redact)
+    loaded = LoadedRun(
         path=path,
         run_file=run_file,
         profile=profile,
         contracts=contracts,
         catalogue=catalogue,
         plan=plan,
-        waivers=tuple(Waiver(**entry.model_dump()) for entry in run_file.waivers),
+        waivers=waivers,
         seed=run_file.seed if options.seed is None else options.seed,
         overlay_places=tuple(source.document.where(("overlays", number)) for number in range(len(run_file.overlays))),
         document=source.document,
-        files=_files(source, contracts),
+        redaction=redaction,
+        files=_files(source, contracts, redaction),
     )
+    refuse_needed_texts(source, loaded)
+    return loaded
 
 
-def _files(source: RunFileSource, contracts: Sequence[Contract]) -> dict[str, bytes]:
-    """What goes into a bundle. A run file may hold the headers by which the building block knows its callers."""
-    redaction = Redaction(source.run_file.subject.headers.values())
-    files = {source.path.name: redaction.text(source.text).encode()}
+def _secrets(run_file: RunFile) -> list[str]:
+    """Values of the run file that are secret as they are."""
+    started = [run_file.subject, *run_file.companions]
+    named = [pair for each in started for pair in each.environment.items()]
+    return [*run_file.subject.headers.values(), *(value for name, value in named if CREDENTIAL.search(name))]
+
+
+def _files(source: RunFileSource, contracts: Sequence[Contract], redaction: Redaction) -> dict[str, bytes]:
+    """What goes into a bundle. A run file may hold the headers by which the building block knows its callers. A
+    contract with something secret stays out as a whole: another one than the judged one would be of no use.
+    """
+    files = {source.path.name: redaction.document(source.text).encode()}
     for written, contract in zip(source.run_file.subject.contracts, contracts, strict=True):
         for file, name in named_files(written, contract):
             files[name] = file.content
-    return files
+    return {
+        path: content
+        for path, content in files.items()
+        if redaction.document(text := content.decode(errors="surrogateescape")) == text
+    }
 
 
 def named_files(written: str, contract: Contract) -> list[tuple[ContractFile, str]]:
@@ -167,9 +193,12 @@ def _refuse_bad_names(source: RunFileSource, catalogue: Catalogue) -> None:
         raise source.refuse(
             ("subject", "vendor"), "nobody answers for the building block yet", next_step="put in the vendor's name"
         )
+
+
+def _refuse_bad_waivers(source: RunFileSource, waivers: Sequence[Waiver], catalogue: Catalogue) -> None:
     seen: set[str] = set()
-    for number, waiver in enumerate(run_file.waivers):
-        place = ("waivers", number, "check")
+    for number, waiver in enumerate(waivers):
+        place = ("waivers", number, "check" if waiver.signature is None else "file")
         if waiver.check not in catalogue:
             raise source.refuse(
                 place,

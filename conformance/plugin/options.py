@@ -28,6 +28,7 @@ class RunOptions:
         runtime: auto, process or container.
         formats: of the reports.
         language: of the reports and of the summary.
+        trust: public keys, or folders of them, whose signatures on waivers count.
 
     """
 
@@ -38,6 +39,7 @@ class RunOptions:
     runtime: RuntimeChoice | None = None
     formats: tuple[str, ...] = DEFAULT_FORMATS
     language: str = DEFAULT_LANGUAGE
+    trust: tuple[Path, ...] = ()
 
 
 def selected_checks(only: str | None) -> frozenset[str] | None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import platform
 import shlex
 from collections.abc import Coroutine, Mapping, Sequence
@@ -14,7 +12,8 @@ from typing import Any, TypeVar
 import conformance
 from conformance.envoy.choose import choose_runtime
 from conformance.mesh import Applications, HostSites, Mesh, Modifier, Overlays, SharedLoopback, registrable
-from conformance.model.check import Catalogue, Topology
+from conformance.model.catalogue_facts import catalogue_digest
+from conformance.model.check import Topology
 from conformance.model.errors import MeshmarkError, SuiteFault
 from conformance.model.record import PlanEntry, RunRecord, apply_waivers
 from conformance.model.verdict import Result, now
@@ -25,7 +24,7 @@ from conformance.plugin.places import Places
 from conformance.probe import Execution, SubjectFacts
 from conformance.system.guard import Guard
 
-__all__ = ["Run", "catalogue_digest", "make_record", "subject_facts", "wanted_runtime"]
+__all__ = ["Run", "make_record", "subject_facts", "wanted_runtime"]
 
 T = TypeVar("T")
 
@@ -55,7 +54,7 @@ class Run:
                 return self._thread.run(execution.run(entry))
             except MeshmarkError as trouble:
                 self.trouble = trouble
-        return entry.unrun_result(self.trouble.what)
+        return entry.unrun_result(self.loaded.redaction.text(self.trouble.what))
 
     def start(self) -> Mesh:
         """Start the mesh, for tests that bring their own checks.
@@ -136,27 +135,8 @@ def subject_facts(loaded: LoadedRun) -> SubjectFacts:
         skipped_operations=tuple(loaded.run_file.generated_input.skip),
         seed=loaded.seed,
         bounds=loaded.run_file.bounds,
+        redaction=loaded.redaction,
     )
-
-
-def catalogue_digest(catalogue: Catalogue) -> str:
-    """Names the exact set of requirements and checks that judged, as `sha256:...` over their canonical JSON."""
-    described = {
-        "requirements": [
-            {
-                "id": each.id,
-                "text": each.text,
-                "profiles": {profile: level.value for profile, level in each.profiles.items()},
-            }
-            for each in catalogue.requirements.values()
-        ],
-        "checks": [
-            {"id": each.id, "proves": each.proves, "fails": each.fails, "inconclusive": each.inconclusive}
-            for each in catalogue.checks
-        ],
-    }
-    canonical = json.dumps(described, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return f"sha256:{hashlib.sha256(canonical.encode()).hexdigest()}"
 
 
 def make_record(
@@ -173,7 +153,8 @@ def make_record(
     by_pytest = "deselected in pytest, or pytest stopped before"
     not_reached = trouble.partition("\n")[0] or ("the run was interrupted" if interrupted else by_pytest)
     unplaced = (
-        found.get(entry.check.id) or entry.unrun_result(not_reached if entry.run else None) for entry in loaded.plan
+        found.get(entry.check.id) or entry.unrun_result(loaded.redaction.text(not_reached) if entry.run else None)
+        for entry in loaded.plan
     )
     places = Places(loaded)
     complete = tuple(
@@ -200,9 +181,12 @@ def make_record(
         },
         profile=loaded.profile.id,
         topology=Topology(loaded.run_file.topology),
+        features=tuple(sorted(feature.value for feature in loaded.run_file.features)),
         plan=loaded.plan,
         results=complete,
-        waivers=apply_waivers(loaded.waivers, complete, datetime.now(UTC).date()),
+        waivers=apply_waivers(
+            loaded.waivers, complete, datetime.now(UTC).date(), signed_by=loaded.profile.waivers_signed_by
+        ),
         environment=dict(environment) or _machine(),
         timeouts=loaded.run_file.timeout_table().to_json(),
         seed=loaded.seed,
@@ -210,7 +194,7 @@ def make_record(
         finished=now(),
         run_file=loaded.path.name,
         interrupted=interrupted,
-        trouble=trouble,
+        trouble=loaded.redaction.text(trouble),
         requirements=tuple(
             replace(each, unchecked=None if each.id in proven else each.unchecked or "no check proves it")
             for each in loaded.catalogue.requirements.values()

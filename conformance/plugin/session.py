@@ -87,6 +87,7 @@ class MeshmarkSession:
             runtime=option("--meshmark-runtime"),
             formats=tuple(formats) if formats else RunOptions().formats,
             language=language,
+            trust=tuple(Path(each) for each in option("--meshmark-trust") or ()),
         )
 
     def open_run(self, path: Path) -> Run:

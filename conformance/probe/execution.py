@@ -17,7 +17,6 @@ from conformance.model.verdict import Result, Verdict, now
 from conformance.probe.access_log import AccessLog
 from conformance.probe.judgement import Judgement, Undecided, Unmet
 from conformance.probe.probe import Probe, SubjectFacts
-from conformance.probe.redaction import Redaction
 
 __all__ = ["Execution"]
 
@@ -58,7 +57,7 @@ class Execution:
 
         """
         check = entry.check
-        redaction = Redaction(self.subject.headers.values())
+        redaction = self.subject.redaction
         judgement = Judgement(check, redaction)
         started, clock = now(), time.monotonic()
         finding = await self._find(check, judgement)
@@ -71,7 +70,7 @@ class Execution:
             reason=finding.reason,
             expected=finding.expected,
             seen=redaction.text(finding.seen),
-            next_step=finding.next_step,
+            next_step=redaction.text(finding.next_step),
             expectations=tuple(judgement.expectations),
             evidence=tuple(judgement.evidence),
             reproduce=self.reproduce.get(check.id, ""),

@@ -47,6 +47,7 @@ from conformance.probe.hosts import Hosts
 from conformance.probe.introduction import Introduction, introduce, introduce_in_plaintext
 from conformance.probe.joining import Joining
 from conformance.probe.judgement import Recorder
+from conformance.probe.redaction import Redaction
 from conformance.probe.registry import Registry
 from conformance.probe.tracing import Tracing
 from conformance.probe.traffic import SteadyTraffic
@@ -73,6 +74,8 @@ class SubjectFacts:
     skipped_operations: tuple[str, ...]
     seed: int
     bounds: Bounds = field(default_factory=Bounds)
+    redaction: Redaction = field(default_factory=lambda: Redaction(()))
+    """What must not enter the record."""
 
 
 @dataclass(frozen=True)

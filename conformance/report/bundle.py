@@ -19,7 +19,7 @@ import io
 import json
 import zipfile
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -118,7 +118,14 @@ class Bundle:
 
     def _with_observation(self, evidence: Mapping[str, Any]) -> dict[str, Any]:
         content = self.content.get(f"{EVIDENCE}{evidence['sha256']}.json")
-        return {**evidence} if content is None else {**evidence, "observed": json.loads(content)}
+        if content is None:
+            return {**evidence}
+        try:
+            return {**evidence, "observed": json.loads(content)}
+        except (ValueError, RecursionError) as error:
+            raise UsageError(
+                "holds evidence that is no JSON", where=f"{evidence['sha256']}.json of the bundle", next_step=RENEW
+            ) from error
 
 
 def render(material: Material) -> bytes:
@@ -136,9 +143,11 @@ def make_bundle(material: Material) -> Bundle:
     from conformance.report.formats import FORMATS  # noqa: PLC0415 -- it knows this module by name
 
     kept, left_out = _evidence(material)
+    # Reports show what the bundle holds, so that they can be rendered anew from it, and compared.
+    shown = _without(material, {each["sha256"] for each in left_out})
     content = {RECORD: canonical(core_of(material.record)), **kept}
     for name in REPORTS_INSIDE:
-        content[f"{REPORTS}{FORMATS[name].file_name}"] = FORMATS[name].render(material)
+        content[f"{REPORTS}{FORMATS[name].file_name}"] = FORMATS[name].render(shown)
     for path in sorted(material.files):
         content[f"{INPUTS}{inside(path)}"] = material.files[path]
     files = [{"path": path, "size": len(each), "sha256": _sha256(each)} for path, each in content.items()]
@@ -194,6 +203,9 @@ def _parsed(content: bytes) -> Bundle:
         manifest = json.loads(entries.pop(MANIFEST))
         named = {each["path"]: each["sha256"] for each in manifest["files"]}
         schema, record = manifest["schema"], manifest["record"]
+        left_out = [each["sha256"] for each in manifest["left_out"]]
+        if not all(isinstance(each, str) for each in [*named.values(), *left_out]):
+            raise TypeError("a digest is text")
     except (KeyError, TypeError, ValueError, RecursionError) as error:
         raise _Unsound(f"has no sound {MANIFEST}") from error
     if schema != BUNDLE_SCHEMA:
@@ -259,6 +271,22 @@ def _evidence(material: Material) -> tuple[dict[str, bytes], list[dict[str, Any]
             kept[path] = content
             room -= len(content)
     return dict(sorted(kept.items())), left_out
+
+
+def _without(material: Material, left_out: Set[str]) -> Material:
+    if not left_out:
+        return material
+    results = [
+        {
+            **result,
+            "evidence": [
+                {name: value for name, value in each.items() if name != "observed" or each["sha256"] not in left_out}
+                for each in result["evidence"]
+            ],
+        }
+        for result in material.record["results"]
+    ]
+    return Material({**material.record, "results": results}, material.files)
 
 
 def inside(path: str) -> str:

@@ -63,7 +63,7 @@ def applied_waivers(record: RecordJson) -> dict[str, RecordJson]:
 
 
 def troubled_waivers(record: RecordJson) -> list[RecordJson]:
-    """The waivers that fail the run: expired, or without a fail to cover."""
+    """The waivers that fail the run: expired, unsigned, or without a fail to cover."""
     return [waiver for waiver in record["waivers"] if waiver["state"] != WaiverState.APPLIED]
 
 

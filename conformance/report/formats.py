@@ -82,6 +82,12 @@ FORMATS = {
         "conformance-report.yaml", "in the shape of the Gateway API's ConformanceReport", "gateway_report:render"
     ),
     "pdf": Format("report.pdf", "pages for print and archive, tagged (PDF/UA-1); needs the extra pdf", "pdf:render"),
+    "test-result": Format(
+        "test-result.intoto.json", "in-toto Statement, Test Result, unsigned", "trust.statements:render_test_result"
+    ),
+    "svr": Format(
+        "svr.intoto.json", "in-toto Statement, Simple Verification Result, unsigned", "trust.statements:render_svr"
+    ),
     "bundle": Format("{name}.meshmark.zip", "record, reports, contracts and evidence in one file", "bundle:render"),
 }
 """By the name that `--format` takes. They are written in this order: the record first."""

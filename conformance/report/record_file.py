@@ -133,7 +133,9 @@ def parse_record(content: bytes, where: str) -> dict[str, Any]:
 
 
 def _upgraded(record: RecordJson) -> dict[str, Any]:
-    """A record of the first schema in the present one: digests of the evidence are added, and no place is known."""
+    """A record of the first schema in the present one: digests of the evidence are added; places and declared features
+    are not known.
+    """
     results = [
         {
             **result,
@@ -142,7 +144,8 @@ def _upgraded(record: RecordJson) -> dict[str, Any]:
         }
         for result in record["results"]
     ]
-    return {**record, "schema": RECORD_SCHEMA, "results": results}
+    waivers = [{**waiver, "signature": None} for waiver in record["waivers"]]
+    return {**record, "schema": RECORD_SCHEMA, "features": None, "results": results, "waivers": waivers}
 
 
 def contradictions(record: RecordJson) -> list[str]:
@@ -175,6 +178,8 @@ def contradictions(record: RecordJson) -> list[str]:
             problems.append(f"results: {check} has another level than in the plan")
         elif result["title"] != plan[check]["title"]:
             problems.append(f"results: {check} has another title than in the plan")
+        elif plan[check]["run"] and verdict == Verdict.NOT_APPLICABLE:
+            problems.append(f"results: {check} was to be run, and yet its verdict is {verdict}")
         elif not plan[check]["run"] and verdict not in NOT_JUDGED:
             problems.append(f"results: {check} was left out of the run, and yet its verdict is {verdict}")
     waived = applied_waivers(record)

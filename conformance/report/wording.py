@@ -105,7 +105,7 @@ def _causes(record: RecordJson) -> list[str]:
         if some:
             causes.append(say(f"cause.{what}", number=some, share=say(share, number=len(musts), some=some)))
             share = "cause.some"
-    for state in (WaiverState.EXPIRED, WaiverState.UNUSED):
+    for state in (WaiverState.EXPIRED, WaiverState.UNUSED, WaiverState.UNSIGNED):
         number = sum(1 for waiver in record["waivers"] if waiver["state"] == state)
         if number:
             causes.append(say(f"cause.{state}", number=number))
@@ -152,6 +152,8 @@ def next_steps(record: RecordJson) -> list[str]:
         steps.append(say("next.expired"))
     if any(waiver["state"] == WaiverState.UNUSED for waiver in record["waivers"]):
         steps.append(say("next.unused"))
+    if any(waiver["state"] == WaiverState.UNSIGNED for waiver in record["waivers"]):
+        steps.append(say("next.unsigned"))
     if with_verdict(todo, Verdict.INCONCLUSIVE, Verdict.ERROR):
         steps.append(say("next.unclear"))
     if with_verdict(mandatory(record), Verdict.NOT_RUN):
@@ -167,10 +169,13 @@ def next_steps(record: RecordJson) -> list[str]:
 
 def waiver_sentence(waiver: RecordJson) -> str:
     """A waiver and what became of it."""
+    signature = waiver["signature"]
+    signed = say("waiver.signed", name=signature["name"], role=say(f"role.{signature['role']}")) if signature else ""
     return say(
         f"waiver.{WaiverState(waiver['state'])}",
         owner=waiver["owner"],
         day=day(waiver["expires"]),
+        signed=signed,
         reason=waiver["reason"],
     )
 

@@ -7,10 +7,18 @@ from datetime import date
 
 import pytest
 
-from conformance.model.record import AppliedWaiver, RunRecord, Waiver, WaiverState
+from conformance.model.record import AppliedWaiver, RunRecord, Waiver, WaiverSignature, WaiverState
 from conformance.model.requirements import Level
 from conformance.model.verdict import Verdict
-from conformance.report.wording import meaning, next_steps, outcome_sentence, seconds, subject_name, utc
+from conformance.report.wording import (
+    meaning,
+    next_steps,
+    outcome_sentence,
+    seconds,
+    subject_name,
+    utc,
+    waiver_sentence,
+)
 
 from . import records
 
@@ -100,3 +108,20 @@ def test_a_subject_without_vendor_or_version_is_still_named() -> None:
 def test_times_and_durations_are_spelled_for_people() -> None:
     assert utc("2026-11-03T14:02:07.250Z") == "2026-11-03 14:02:07 UTC"
     assert [seconds(value) for value in (0.0, 0.0421, 2.14, 204.9)] == ["0 ms", "42 ms", "2.1 s", "3 min 24 s"]
+
+
+def test_a_waiver_without_the_signature_that_the_profile_asks_for_is_named_as_the_cause_and_as_the_next_step() -> None:
+    failed = made_of(FAILED)
+    unsigned = AppliedWaiver(Waiver("MTLS-001", "known", "Jane Mwangi", date(2027, 1, 31)), WaiverState.UNSIGNED)
+    record = replace(failed, waivers=(unsigned,)).to_json()
+    assert record["outcome"] == "not-conformant"
+    assert "1 waiver is not signed as the profile asks" in outcome_sentence(record)
+    assert any("meshmark waiver sign" in step for step in next_steps(record))
+    assert "is not signed by the role" in waiver_sentence(record["waivers"][0])
+
+
+def test_who_has_signed_a_waiver_is_said_with_it() -> None:
+    signature = WaiverSignature("The Ministry", "governance", "0" * 64, records.AT, "{}")
+    waiver = Waiver("MTLS-001", "known", "Jane Mwangi", date(2027, 1, 31), signature)
+    said = waiver_sentence(AppliedWaiver(waiver, WaiverState.APPLIED).to_json())
+    assert said == "failed, waived until 2027-01-31 by Jane Mwangi (signed by The Ministry, governance): known"

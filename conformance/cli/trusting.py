@@ -1,0 +1,86 @@
+"""What the commands that verify have in common: their options, and where they find keys and catalogue."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime, time
+from pathlib import Path
+from typing import TypeVar
+
+import click
+
+from conformance.model.errors import UsageError
+from conformance.report.trust.known_catalogue import KnownCatalogue, read_catalogue
+
+__all__ = ["catalogue_option", "chosen_catalogue", "moment_of", "read_whole", "trust_option"]
+
+Command = TypeVar("Command", bound=Callable[..., int])
+LARGEST_FILE = 64 * 1024 * 1024
+
+
+def trust_option(*, required: bool = True) -> Callable[[Command], Command]:
+    """`--trust`."""
+    return click.option(
+        "--trust",
+        type=click.Path(path_type=Path),
+        multiple=True,
+        required=required,
+        help="A public key, NAME.pub.pem, whose signatures count, or a folder of them. Repeatable.",
+    )
+
+
+def catalogue_option() -> Callable[[Command], Command]:
+    """`--catalogue`."""
+    return click.option(
+        "--catalogue",
+        type=click.Path(path_type=Path),
+        help="The catalogue that judged, from `meshmark catalogue --format json`; by default this version's own.",
+    )
+
+
+def chosen_catalogue(path: Path | None) -> KnownCatalogue:
+    """The catalogue of a file, or that of this installation."""
+    if path is not None:
+        return read_catalogue(path)
+    from conformance import __version__  # noqa: PLC0415
+    from conformance.checks.catalogue import complete_catalogue  # noqa: PLC0415 -- all checks
+    from conformance.model.catalogue_facts import catalogue_facts  # noqa: PLC0415
+
+    return KnownCatalogue.of(catalogue_facts(complete_catalogue()), __version__)
+
+
+def moment_of(text: str | None, option: str) -> datetime:
+    """A moment out of `2026-11-25` (its end) or `2026-11-25T14:00:00Z`; now without a text.
+
+    Raises:
+        UsageError: it is neither.
+
+    """
+    if text is None:
+        return datetime.now(UTC)
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise UsageError(
+            f"{text!r} is no date", where=option, next_step="write it as 2026-11-25 or as 2026-11-25T14:00:00Z"
+        ) from error
+    if len(text) <= len("2026-11-25"):
+        found = datetime.combine(found.date(), time.max)
+    return (found if found.tzinfo else found.replace(tzinfo=UTC)).astimezone(UTC)
+
+
+def read_whole(path: Path, what: str) -> bytes:
+    """The bytes of a file.
+
+    Raises:
+        UsageError: it cannot be read, or is too large to be what it should.
+
+    """
+    try:
+        with path.open("rb") as file:
+            content = file.read(LARGEST_FILE + 1)
+    except OSError as error:
+        raise UsageError(f"cannot be read: {error.strerror}", where=str(path), next_step=f"name {what}") from error
+    if len(content) > LARGEST_FILE:
+        raise UsageError(f"is larger than {LARGEST_FILE:,} bytes", where=str(path), next_step=f"name {what}")
+    return content
