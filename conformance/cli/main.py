@@ -19,11 +19,13 @@ __all__ = ["main"]
     commands_in={
         "catalogue": "conformance.cli.catalogue",
         "certify": "conformance.cli.certify",
+        "compare": "conformance.cli.compare",
         "doctor": "conformance.cli.doctor",
         "image": "conformance.cli.image",
         "init": "conformance.cli.init",
         "mesh": "conformance.cli.mesh",
         "policy": "conformance.cli.policy",
+        "registry": "conformance.cli.registry",
         "report": "conformance.cli.report",
         "selftest": "conformance.cli.selftest",
         "serve": "conformance.cli.serve",

@@ -33,7 +33,7 @@ from conformance.report.findings import (
 from conformance.report.material import Material
 from conformance.report.text import cut, paragraphs, visible
 
-__all__ = ["render"]
+__all__ = ["SYMBOLS", "environment", "render"]
 
 BAR_WIDTH = 1000
 MOST_EVIDENCE = 40
@@ -48,12 +48,13 @@ SYMBOLS = {
 
 def render(material: Material) -> bytes:
     """The record as one HTML page."""
-    page = _environment().get_template("report.html.j2").render(_context(material))
+    page = environment().get_template("report.html.j2").render(_context(material))
     return page.encode()
 
 
 @cache
-def _environment() -> Environment:
+def environment() -> Environment:
+    """What every page is made with: whatever a template shows is escaped, cut and made visible."""
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent / "templates"),
         autoescape=True,
