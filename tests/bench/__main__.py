@@ -13,6 +13,7 @@ import click
 
 from tests.bench.changes import among_many, enforcement
 from tests.bench.decisions import decisions
+from tests.bench.registries import registry_of_many
 from tests.bench.starting import runtimes
 from tests.bench.whole_runs import certifying, self_test
 from tests.bench.xds import all_concerned, memory, one_endpoint, thousands
@@ -22,6 +23,7 @@ BENCHMARKS: dict[str, Callable[[], None]] = {
     "enforcement": enforcement,
     "among-many": among_many,
     "decisions": decisions,
+    "registry": registry_of_many,
     "selftest": self_test,
     "runtimes": runtimes,
     "xds-all-concerned": all_concerned,
