@@ -59,7 +59,8 @@ def _line(item: Item) -> str:
 
 
 def _aside(standing: Standing | None) -> str:
-    return f" ({', '.join(part for part in (standing.level, standing.reason) if part)})" if standing else ""
+    parts = (standing.level, _value(standing.reason)) if standing else ()
+    return f" ({', '.join(part for part in parts if part)})" if any(parts) else ""
 
 
 def _value(text: str) -> str:

@@ -11,14 +11,14 @@ import hashlib
 import json
 import os
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
 from conformance import __version__
-from conformance.model.errors import EnvironmentFault, UsageError
+from conformance.model.errors import EnvironmentFault, SuiteFault, UsageError
 from conformance.report.bundle import BUNDLE_SUFFIX, LARGEST_BUNDLE, Bundle, parse_bundle
 from conformance.report.comparison import compare
 from conformance.report.comparison_page import render as render_comparison
@@ -32,11 +32,14 @@ from conformance.report.registry.index_file import render_index
 from conformance.report.registry.register import Register, Subject, make_register
 from conformance.report.registry.site import Output, State, read_state, write_site
 from conformance.report.registry.verification import UNTRUSTED, Verifier
+from conformance.report.text import one_line
 
 __all__ = ["Built", "build_registry"]
 
-REPORTS = ("json", "html", "junit")
-"""Formats that lie beside each bundle."""
+REPORTS = ("html", "junit")
+"""Formats that lie beside each bundle; `record.json` is the one in it, whose SHA-256 is the record's name."""
+
+LONGEST_REASON = 600
 
 
 @dataclass(frozen=True)
@@ -69,9 +72,22 @@ def build_registry(
         raise UsageError("is no folder", where=str(folder), next_step="name the folder that holds the bundles")
     state = read_state(site)
     reader = _Reader(folder, site, verifier, state)
-    register = make_register(reader.found.items(), title=title, today=today, refusals=reader.unread)
-    files, made = write_site(site, _outputs(register, reader), reader.kept, state)
-    return Built(register, files, made)
+    while True:
+        register = make_register(reader.found.items(), title=title, today=today, refusals=reader.unread)
+        try:
+            files, made = write_site(site, _outputs(register, reader), reader.to_keep(), state)
+        except _NotShown as flaw:
+            reader.refuse(flaw)
+            continue
+        return Built(register, files, made)
+
+
+class _NotShown(Exception):  # noqa: N818 -- never leaves this module
+    """A bundle was read and adds up, and yet holds something of which no page can be made."""
+
+    def __init__(self, file: str, why: Exception) -> None:
+        super().__init__(f"holds a value that cannot be shown: {type(why).__name__}: {why}")
+        self.file = file
 
 
 class _Reader:
@@ -92,7 +108,7 @@ class _Reader:
             self._places.setdefault(digest, place)
             known = _revived(self._before.get(digest), path, digest, texts)
             self.found[path] = known or read_entry(content, path, verifier)
-        self.kept = self._to_keep(verifier)
+        self._verifier = verifier
         self.bundle = lru_cache(maxsize=4)(self._bundle)
         self.material = lru_cache(maxsize=4)(self._material)
 
@@ -124,7 +140,13 @@ class _Reader:
             self.unread.append(Refusal(path, "", f"cannot be read: {error.strerror}"))
         return None
 
-    def _to_keep(self, verifier: Verifier) -> dict[str, Any]:
+    def refuse(self, flaw: _NotShown) -> None:
+        """Count a bundle as nothing after all."""
+        for path, each in self.found.items():
+            if isinstance(each, Entry) and each.file == flaw.file:
+                self.found[path] = Refusal(path, flaw.file, one_line(str(flaw), LONGEST_REASON))
+
+    def to_keep(self) -> dict[str, Any]:
         """Entries without the requirements' texts, which most of them share."""
         bundles: dict[str, Any] = {}
         texts: dict[str, Mapping[str, str]] = {}
@@ -136,7 +158,7 @@ class _Reader:
             name = _key(values["texts"])
             texts[name] = values["texts"]
             bundles[each.file] = {**values, "texts": name}
-        return {"made_by": _made_by(verifier), "bundles": bundles, "texts": texts}
+        return {"made_by": _made_by(self._verifier), "bundles": bundles, "texts": texts}
 
 
 def _revived(known: Any, path: str, digest: str, texts: Mapping[str, Any]) -> Entry | Refusal | None:  # noqa: ANN401
@@ -179,6 +201,21 @@ def _outputs(register: Register, reader: _Reader) -> Iterator[Output]:
 
 
 def _bundle_outputs(register: Register, reader: _Reader, subject: Subject, entry: Entry) -> Iterator[Output]:
+    def guarded(make: Callable[[], bytes]) -> Callable[[], bytes]:
+        return lambda: _shown_or_refused(entry.file, make)
+
+    for each in _files_of_bundle(register, reader, subject, entry):
+        yield replace(each, make=guarded(each.make))
+
+
+def _shown_or_refused(file: str, make: Callable[[], bytes]) -> bytes:
+    try:
+        return make()
+    except (ValueError, TypeError, KeyError, ArithmeticError, RecursionError, SuiteFault) as error:
+        raise _NotShown(file, error) from error
+
+
+def _files_of_bundle(register: Register, reader: _Reader, subject: Subject, entry: Entry) -> Iterator[Output]:
     folder = f"bundles/{entry.record}"
     place = subject.entries.index(entry)
     before = subject.entries[place + 1] if place + 1 < len(subject.entries) else None
@@ -187,6 +224,8 @@ def _bundle_outputs(register: Register, reader: _Reader, subject: Subject, entry
     page = lambda: pages.bundle_page(register, subject, entry, reader.bundle(entry.file))  # noqa: E731
     yield Output(f"{folder}/index.html", key, page)
     yield Output(f"{folder}/{entry.download}", _key("copy", entry.file), _later(reader.content, entry.file))
+    record = lambda: reader.bundle(entry.file).content["record.json"]  # noqa: E731
+    yield Output(f"{folder}/record.json", _key("record", entry.record), record)
     for name in REPORTS:
         form = FORMATS[name]
         make = lambda form=form: form.render(reader.material(entry.file))  # noqa: E731

@@ -45,8 +45,8 @@ def matrix_page(register: Register, *, area: str = "", profile: str = "") -> byt
     context = {
         "tone": "",
         "root": "" if whole else "../",
-        "title": register.title,
-        "heading": f"{area_title(area)}" if area else f"Profile {cut(profile, 80)}" if profile else register.title,
+        "registry": register.title,
+        "heading": area_title(area) if area else f"Profile {cut(profile, 80)}" if profile else register.title,
         "as_of": register.today.isoformat() if whole else "",
         "summary": _summary(register, latest),
         "rows": rows,
@@ -84,7 +84,7 @@ def subject_page(register: Register, subject: Subject) -> bytes:
     ]
     context = {
         "tone": BODY_CLASSES[Outcome(latest.outcome)],
-        "title": register.title,
+        "registry": register.title,
         "name": latest.subject["name"],
         "latest": latest,
         **_outcome(latest),
@@ -107,7 +107,7 @@ def bundle_page(register: Register, subject: Subject, entry: Entry, bundle: Bund
     before = subject.entries[place + 1] if place + 1 < len(subject.entries) else None
     context = {
         "tone": BODY_CLASSES[Outcome(entry.outcome)],
-        "title": register.title,
+        "registry": register.title,
         "entry": entry,
         **_outcome(entry),
         "newer": subject.latest if place else None,
@@ -189,10 +189,11 @@ def _summary(register: Register, latest: Sequence[Entry]) -> str:
     lapsed = sum(1 for each in latest if each.lapsed(register.today))
     if lapsed:
         parts.append(f"{count(lapsed, 'outcome')} rested on a waiver that has ended since")
-    if register.refusals:
-        parts.append(f"{count(len(register.refusals), 'bundle')} {'was' if len(register.refusals) == 1 else 'were'} refused")
     sentence = f"{count(len(latest), 'subject')}: {series(parts)}." if parts else "No subject is registered yet."
-    return sentence
+    if not register.refusals:
+        return sentence
+    number = len(register.refusals)
+    return f"{sentence} {count(number, 'bundle')} {'was' if number == 1 else 'were'} refused."
 
 
 def _meanings() -> list[tuple[str, str, str]]:
