@@ -56,7 +56,7 @@ def command(before: Path, after: Path, form: str, out: Path | None) -> int:
     comparison = compare(read_material(before), read_material(after))
     content = RENDERERS[form](comparison)
     if out is None:
-        click.get_binary_stream("stdout").write(content)
+        click.echo(content, nl=False)
     else:
         write_file(out, content)
         click.echo(out)

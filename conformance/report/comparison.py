@@ -98,7 +98,9 @@ class Item:
         if change is Change.GONE:
             return before is not None and before.state == Verdict.PASS
         uncovered = before is not None and after is not None and before.waived and not after.waived
-        return change in (Change.NEW_FAIL, Change.LOST_PASS) or (change is Change.CHANGED and uncovered and _fails(after))
+        return change in (Change.NEW_FAIL, Change.LOST_PASS) or (
+            change is Change.CHANGED and uncovered and _fails(after)
+        )
 
     def to_json(self) -> dict[str, Any]:
         """As it stands in a comparison."""

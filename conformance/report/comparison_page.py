@@ -18,7 +18,7 @@ MEANINGS = {
     Change.NEW_FAIL: "Fails now, and did not before or was not there.",
     Change.LOST_PASS: "Passed before, and now proves nothing.",
     Change.GONE: "No longer there, which proves nothing; worse where it passed before.",
-    Change.CHANGED: "Differs otherwise: another verdict without a new fail or a lost pass, another reason, level or waiver.",
+    Change.CHANGED: "Differs otherwise: in its verdict without a new fail or a lost pass, its reason, level or waiver.",
     Change.FIXED: "Failed before and passes now.",
     Change.ADDED: "Was not there before, and does not fail.",
     Change.SAME: "Stands as it stood.",

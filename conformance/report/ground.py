@@ -6,9 +6,8 @@ Invariants: only what differs is named, the weightiest first, each with what it 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 from conformance.model.errors import UsageError
@@ -45,7 +44,7 @@ LIMITS = {
     "topology": "Security servers stood elsewhere; other checks apply.",
     "contracts": "The subject promises something else; checks of the contract judged another text.",
     "declared features": "Checks of features that one run did not declare were not judged in it.",
-    "declared features (not known)": "The run file is not at hand on both sides; the plans below say what was left out.",
+    "declared features (not known)": "One run file is not at hand, or cannot be read; the plans say what was left out.",
     "run file": "Declared features, overlays or waivers may differ.",
     "left out of the plan": "What one run left out, it says nothing about.",
     "waivers": "A waiver changes the outcome, never a verdict.",
@@ -85,24 +84,37 @@ def ground_differences(before: Material, after: Material) -> list[Difference]:
 
 def _found(before: Material, after: Material) -> Iterator[tuple[str, str, str]]:
     one, other = before.record, after.record
-    yield "subject", _subject(one), _subject(other)
+
+    def told(what: str, tell: Callable[[RecordJson], str]) -> tuple[str, str, str]:
+        return what, tell(one), tell(other)
+
+    yield told("subject", _subject)
     if _ended(one) > _ended(other):
-        yield "order", one["finished"], other["finished"]
+        yield told("order", lambda record: str(record["finished"]))
     yield from ((what, _at(one, *path), _at(other, *path)) for what, path in SETTINGS.items())
-    yield "contracts", *_apart(_contracts(one), _contracts(other))
-    features = _features(before), _features(after)
-    if None not in features:
-        yield "declared features", *(", ".join(each or ()) or "none" for each in features)
-    elif features != (None, None):
-        yield "declared features (not known)", *("not known" if each is None else ", ".join(each) for each in features)
-    files = [each.files.get(each.record["run_file"]) for each in (before, after)]
-    if None not in files:
-        yield "run file", *(f"SHA-256 {hashlib.sha256(each or b'').hexdigest()}" for each in files)
-    yield "left out of the plan", *_apart(_left_out(one, other), _left_out(other, one))
-    yield "waivers", *_apart(_waivers(one), _waivers(other))
-    yield "interrupted", *("yes" if each["interrupted"] else "no" for each in (one, other))
+    yield _apart("contracts", _contracts(one), _contracts(other))
+    yield from _run_files(before, after)
+    yield _apart("left out of the plan", _left_out(one, other), _left_out(other, one))
+    yield _apart("waivers", _waivers(one), _waivers(other))
+    yield told("interrupted", lambda record: "yes" if record["interrupted"] else "no")
     yield from ((what, _at(one, *path), _at(other, *path)) for what, path in MACHINES.items())
-    yield "subject version", one["subject"]["version"], other["subject"]["version"]
+    yield told("subject version", lambda record: str(record["subject"]["version"]))
+
+
+def _run_files(before: Material, after: Material) -> Iterator[tuple[str, str, str]]:
+    one, other = (each.files.get(each.record["run_file"]) for each in (before, after))
+    declared, declared_now = _features(one), _features(other)
+    if declared is not None and declared_now is not None:
+        yield "declared features", ", ".join(declared) or "none", ", ".join(declared_now) or "none"
+    elif declared is not None or declared_now is not None:
+        known = ["not known" if each is None else ", ".join(each) or "none" for each in (declared, declared_now)]
+        yield "declared features (not known)", known[0], known[1]
+    if one is not None and other is not None:
+        yield "run file", _digest(one), _digest(other)
+
+
+def _digest(content: bytes) -> str:
+    return f"SHA-256 {hashlib.sha256(content).hexdigest()}"
 
 
 def _subject(record: RecordJson) -> str:
@@ -110,8 +122,9 @@ def _subject(record: RecordJson) -> str:
     return f"{subject['name']} ({subject['role']}){' by ' + subject['vendor'] if subject['vendor'] else ''}"
 
 
-def _ended(record: RecordJson) -> datetime:
-    return datetime.fromisoformat(record["finished"])
+def _ended(record: RecordJson) -> str:
+    """Sorts as times do: all are in UTC, and spelled alike but for fractions of seconds."""
+    return str(record["finished"]).removesuffix("Z")
 
 
 def _at(record: RecordJson, *path: str) -> str:
@@ -123,9 +136,9 @@ def _at(record: RecordJson, *path: str) -> str:
     return str(value)
 
 
-def _apart(one: Mapping[str, str], other: Mapping[str, str]) -> tuple[str, str]:
+def _apart(what: str, one: Mapping[str, str], other: Mapping[str, str]) -> tuple[str, str, str]:
     """Two sets of named values without what both have, in words."""
-    return _named(one, other), _named(other, one)
+    return what, _named(one, other), _named(other, one)
 
 
 def _named(values: Mapping[str, str], without: Mapping[str, str]) -> str:
@@ -152,13 +165,12 @@ def _waivers(record: RecordJson) -> dict[str, str]:
     }
 
 
-def _features(material: Material) -> list[str] | None:
-    """What the run file declares, if it is at hand and can be read."""
-    content = material.files.get(material.record["run_file"])
-    if content is None:
+def _features(run_file: bytes | None) -> list[str] | None:
+    """What a run file declares, if it is at hand and can be read."""
+    if run_file is None:
         return None
     try:
-        values = parse_yaml(content.decode(), source="run file").value
+        values = parse_yaml(run_file.decode(), source="run file").value
     except (UsageError, UnicodeDecodeError):
         return None
     declared = values.get("features", []) if isinstance(values, dict) else None

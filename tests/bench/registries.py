@@ -39,7 +39,9 @@ def registry_of_many() -> None:
         with _said(f"{SUBJECTS * RUNS} bundles, from nothing"):
             built = _build(folder, site)
         size = sum(each.stat().st_size for each in site.rglob("*") if each.is_file())
-        click.echo(f"  {built.files:,} files, {size / 1e6:,.0f} MB, index {(site / 'index.html').stat().st_size:,} bytes")
+        click.echo(
+            f"  {built.files:,} files, {size / 1e6:,.0f} MB, index {(site / 'index.html').stat().st_size:,} bytes"
+        )
         with _said("again, with nothing new"):
             _build(folder, site)
         (folder / "more.meshmark.zip").write_bytes(bundle_of(_record(0, RUNS)))

@@ -50,8 +50,9 @@ def varied() -> Iterator[tuple[str, bytes]]:
     yield "citizens.meshmark.zip", bundle_of(renamed(records.interrupted(), "citizen-id", vendor="Other Ltd"))
     yield "patients.meshmark.zip", bundle_of(renamed(records.not_conformant(), "patient-registry", profile="strict"))
     yield "bad/truncated.meshmark.zip", newest[:1000]
-    yield "bad/tomorrow.meshmark.zip", bundle_of(
-        renamed(records.conformant(), "from-tomorrow", finished="2031-01-01T00:00:00.000Z")
+    yield (
+        "bad/tomorrow.meshmark.zip",
+        bundle_of(renamed(records.conformant(), "from-tomorrow", finished="2031-01-01T00:00:00.000Z")),
     )
 
 

@@ -148,7 +148,9 @@ def test_a_check_that_was_left_out_limits_it_and_is_a_lost_pass() -> None:
     record = records.conformant()
     left_out = replace(record.plan[0], run=False, reason="not selected by --only")
     results = (left_out.unrun_result(), *record.results[1:])
-    comparison = compare(CONFORMANT, Material(replace(record, plan=(left_out, *record.plan[1:]), results=results).to_json()))
+    comparison = compare(
+        CONFORMANT, Material(replace(record, plan=(left_out, *record.plan[1:]), results=results).to_json())
+    )
     assert [(each.what, each.after) for each in comparison.ground] == [
         ("left out of the plan", "MTLS-001: not selected by --only")
     ]
@@ -156,7 +158,11 @@ def test_a_check_that_was_left_out_limits_it_and_is_a_lost_pass() -> None:
     assert comparison.worse
 
 
-@pytest.mark.parametrize("hostile", ["<script>alert(1)</script>", "\x00\x1b[2J\u202e", "</title></style><h1>", "x" * 1_000_000])
+@pytest.mark.parametrize(
+    "hostile",
+    ["<script>alert(1)</script>", "\x00\x1b[2J\u202e", "</title></style><h1>", "x" * 1_000_000],
+    ids=["html", "steering", "closing", "megabyte"],
+)
 def test_hostile_text_does_no_harm(hostile: str) -> None:
     wild, tame = (Material(spoilt(records.not_conformant(), text)) for text in (hostile, "harmless"))
     page = render_page(compare(CONFORMANT, wild))

@@ -51,9 +51,7 @@ class Built:
     made: int
 
 
-def build_registry(
-    folder: Path, site: Path, *, title: str, today: date, verifier: Verifier = UNTRUSTED
-) -> Built:
+def build_registry(folder: Path, site: Path, *, title: str, today: date, verifier: Verifier = UNTRUSTED) -> Built:
     """Build the site of all bundles below a folder.
 
     Args:

@@ -91,8 +91,8 @@ class Entry:
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Entry:
         """The inverse of `to_json`."""
-        lists = ("waivers", "signatures", "findings")
-        return cls(**{name: tuple(value) if name in lists else value for name, value in values.items()})
+        lists: dict[str, Any] = {name: tuple(values[name]) for name in ("waivers", "signatures", "findings")}
+        return cls(**{**values, **lists})
 
     def to_json(self) -> dict[str, Any]:
         """As it is kept."""
@@ -149,8 +149,8 @@ def _entry(content: bytes, digest: str, bundle: Bundle, material: Material, find
     record = material.record
     if len(record["requirements"]) > MOST_REQUIREMENTS or len(record["results"]) > MOST_CHECKS:
         raise UsageError(
-            f"names {len(record['requirements']):,} requirements and {len(record['results']):,} checks; a registry takes "
-            f"{MOST_REQUIREMENTS:,} and {MOST_CHECKS:,}",
+            f"names {len(record['requirements']):,} requirements and {len(record['results']):,} checks, "
+            f"of which a registry takes {MOST_REQUIREMENTS:,} and {MOST_CHECKS:,}",
             next_step="keep it apart",
         )
     if too_long := [each for each in [*record["requirements"], *check_standings(record)] if len(each) > LONGEST_ID]:

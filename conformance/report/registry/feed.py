@@ -41,7 +41,8 @@ def render_feed(register: Register) -> bytes:
         _add(entry, "category", term=each.outcome)
         _add(entry, "summary", one_line(each.sentence))
     ET.indent(feed)
-    return ET.tostring(feed, encoding="utf-8", xml_declaration=True) + b"\n"
+    content: bytes = ET.tostring(feed, encoding="utf-8", xml_declaration=True)
+    return content + b"\n"
 
 
 def _add(parent: ET.Element, name: str, text: str | None = None, **attributes: str) -> ET.Element:

@@ -1,7 +1,7 @@
 """The matrix of building blocks and requirements: cells by symbol and words, columns by area.
 
-Invariants: cells are made of a fixed set of words and classes, so nothing from a bundle stands in them; a cell says pass
-only where the standing is a pass.
+Invariants: cells are made of a fixed set of words and classes, so nothing from a bundle stands in them; a cell says
+pass only where the standing is a pass.
 """
 
 from __future__ import annotations

@@ -157,9 +157,7 @@ def _row(subject: Subject, register: Register, columns: Sequence[str]) -> dict[s
     }
 
 
-def _requirement(
-    name: str, register: Register, shown: Sequence[Entry], texts: Mapping[str, str]
-) -> dict[str, Any]:
+def _requirement(name: str, register: Register, shown: Sequence[Entry], texts: Mapping[str, str]) -> dict[str, Any]:
     standings = [each.standing(name, register.today) for each in shown]
     return {
         "id": name,
