@@ -25,6 +25,7 @@ from conformance.report import bundle as bundles
 from conformance.report.bundle import Bundle, parse_bundle, render
 from conformance.report.material import Material
 from conformance.report.registry import build as building
+from conformance.report.registry import rendering
 from conformance.report.registry import site as sites
 from conformance.report.registry.build import Built, build_registry
 from conformance.report.registry.site import STATE_FILE
@@ -172,9 +173,29 @@ def test_the_feed_is_atom_and_names_every_bundle(site: Path) -> None:
 def test_a_second_build_touches_nothing(tmp_path: Path) -> None:
     folder = fill(tmp_path / "bundles")
     build(folder, tmp_path / "site")
-    before = {each: each.stat() for each in (tmp_path / "site").rglob("*")}
+    before = stamps(tmp_path / "site")
     assert build(folder, tmp_path / "site").made == 0
-    assert {each: each.stat() for each in (tmp_path / "site").rglob("*")} == before
+    assert stamps(tmp_path / "site") == before
+
+
+def test_one_bundle_more_leaves_the_others_pages_as_they_are(tmp_path: Path) -> None:
+    folder = fill(tmp_path / "bundles")
+    build(folder, tmp_path / "site")
+    before = stamps(tmp_path / "site")
+    (folder / "new.meshmark.zip").write_bytes(bundle_of(renamed(records.conformant(), "new")))
+    build(folder, tmp_path / "site")
+    after = stamps(tmp_path / "site")
+    kept = {path for path in before if path.startswith(("bundles/", "subjects/"))}
+    assert kept
+    assert {path: after[path] for path in kept} == {path: before[path] for path in kept}
+
+
+def stamps(site: Path) -> dict[str, tuple[int, int, int]]:
+    """Which file it is, and when it was written."""
+    found = {each: each.stat() for each in site.rglob("*") if each.is_file()}
+    return {
+        each.relative_to(site).as_posix(): (stat.st_ino, stat.st_mtime_ns, stat.st_size) for each, stat in found.items()
+    }
 
 
 STEPS: list[tuple[str, Callable[[Path], Any]]] = [
@@ -212,6 +233,36 @@ def test_the_order_on_the_disk_changes_nothing(tmp_path: Path, monkeypatch: pyte
     )
     build(folder, tmp_path / "other")
     assert content(tmp_path / "one") == content(tmp_path / "other")
+
+
+def test_other_processes_make_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = fill(tmp_path / "bundles")
+    (folder / "bad.meshmark.zip").write_bytes(BAD["evidence at a leap second"][0])
+    build(folder, tmp_path / "one")
+    monkeypatch.setattr(rendering, "WORTH_PROCESSES", 1)
+    monkeypatch.setattr(rendering.os, "cpu_count", lambda: 2)
+    build(folder, tmp_path / "other")
+    assert content(tmp_path / "one") == content(tmp_path / "other")
+    assert "bad.meshmark.zip" in {each["path"] for each in index(tmp_path / "other")["refused"]}
+
+
+def test_a_bundle_that_changes_while_the_site_is_built_leaves_the_old_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, site = fill(tmp_path / "bundles"), tmp_path / "site"
+    build(folder, site)
+    before = content(site)
+    (folder / "new.meshmark.zip").write_bytes(bundle_of(renamed(records.conformant(), "new")))
+    make_register = building.make_register
+
+    def meanwhile(*given: Any, **named: Any) -> Any:
+        (folder / "new.meshmark.zip").write_bytes(GOOD)
+        return make_register(*given, **named)
+
+    monkeypatch.setattr(building, "make_register", meanwhile)
+    with pytest.raises(EnvironmentFault, match="changed while the site was built"):
+        build(folder, site)
+    assert content(site) == before
 
 
 def test_a_page_that_somebody_changed_is_made_anew(tmp_path: Path) -> None:

@@ -10,26 +10,24 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from datetime import date
-from functools import cache, lru_cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
 from conformance import __version__
-from conformance.model.errors import EnvironmentFault, SuiteFault, UsageError
-from conformance.report.bundle import BUNDLE_SUFFIX, LARGEST_BUNDLE, Bundle, parse_bundle
-from conformance.report.comparison import compare
-from conformance.report.comparison_page import render as render_comparison
+from conformance.model.errors import UsageError
+from conformance.report.bundle import BUNDLE_SUFFIX, LARGEST_BUNDLE
 from conformance.report.findings import area_of
 from conformance.report.formats import FORMATS
-from conformance.report.material import Material
 from conformance.report.registry import pages
 from conformance.report.registry.entries import Entry, Refusal, read_entry
 from conformance.report.registry.feed import render_feed
 from conformance.report.registry.index_file import render_index
 from conformance.report.registry.register import Register, Subject, make_register
+from conformance.report.registry.rendering import NotShownError, Source, make_all
 from conformance.report.registry.site import Output, State, read_state, write_site
 from conformance.report.registry.verification import UNTRUSTED, Verifier
 from conformance.report.text import one_line
@@ -73,19 +71,11 @@ def build_registry(folder: Path, site: Path, *, title: str, today: date, verifie
     while True:
         register = make_register(reader.found.items(), title=title, today=today, refusals=reader.unread)
         try:
-            files, made = write_site(site, _outputs(register, reader), reader.to_keep(), state)
-        except _NotShown as flaw:
+            files, made = write_site(site, _outputs(register, reader), reader.to_keep(), state, make_all)
+        except NotShownError as flaw:
             reader.refuse(flaw)
             continue
         return Built(register, files, made)
-
-
-class _NotShown(Exception):  # noqa: N818 -- never leaves this module
-    """A bundle was read and adds up, and yet holds something of which no page can be made."""
-
-    def __init__(self, file: str, why: Exception) -> None:
-        super().__init__(f"holds a value that cannot be shown: {type(why).__name__}: {why}")
-        self.file = file
 
 
 class _Reader:
@@ -107,24 +97,10 @@ class _Reader:
             known = _revived(self._before.get(digest), path, digest, texts)
             self.found[path] = known or read_entry(content, path, verifier)
         self._verifier = verifier
-        self.bundle = lru_cache(maxsize=4)(self._bundle)
-        self.material = lru_cache(maxsize=4)(self._material)
 
-    def content(self, digest: str) -> bytes:
-        """The bytes of a bundle that was found."""
-        place = self._places[digest]
-        content = place.read_bytes()
-        if hashlib.sha256(content).hexdigest() != digest:
-            raise EnvironmentFault(
-                "changed while the site was built", where=str(place), next_step="build again when nothing writes there"
-            )
-        return content
-
-    def _bundle(self, digest: str) -> Bundle:
-        return parse_bundle(self.content(digest), str(self._places[digest]))
-
-    def _material(self, digest: str) -> Material:
-        return self.bundle(digest).material
+    def source(self, entry: Entry) -> Source:
+        """Where a bundle lies."""
+        return Source(self._places[entry.file], entry.file)
 
     def _content(self, place: Path, path: str) -> bytes | None:
         try:
@@ -138,11 +114,12 @@ class _Reader:
             self.unread.append(Refusal(path, "", f"cannot be read: {error.strerror}"))
         return None
 
-    def refuse(self, flaw: _NotShown) -> None:
+    def refuse(self, flaw: NotShownError) -> None:
         """Count a bundle as nothing after all."""
         for path, each in self.found.items():
-            if isinstance(each, Entry) and each.file == flaw.file:
-                self.found[path] = Refusal(path, flaw.file, one_line(str(flaw), LONGEST_REASON))
+            if isinstance(each, Entry) and each.file == flaw.digest:
+                why = one_line(f"holds a value that cannot be shown: {flaw.why}", LONGEST_REASON)
+                self.found[path] = Refusal(path, flaw.digest, why)
 
     def to_keep(self) -> dict[str, Any]:
         """Entries without the requirements' texts, which most of them share."""
@@ -185,58 +162,34 @@ def _outputs(register: Register, reader: _Reader) -> Iterator[Output]:
     yield Output("index.json", _key("json", everything), lambda: render_index(register))
     yield Output("feed.xml", _key("feed", everything), lambda: render_feed(register))
     for area in {area_of(each) for each in register.columns([each.latest for each in register.subjects])}:
-        make = _later(pages.matrix_page, register, area=area)
+        make = partial(pages.matrix_page, register, area=area)
         yield Output(f"areas/{area}.html", _key("area", area, as_listed), make)
     for profile in pages.profiles_of(register):
-        make = _later(pages.matrix_page, register, profile=profile)
+        make = partial(pages.matrix_page, register, profile=profile)
         yield Output(f"profiles/{pages.profile_id(profile)}.html", _key("profile", profile, as_listed), make)
     for subject in register.subjects:
         history = [_now(each, register) for each in subject.entries]
-        make = _later(pages.subject_page, register, subject)
+        make = partial(pages.subject_page, register, subject)
         yield Output(f"subjects/{subject.id}.html", _key("subject", register.title, history), make)
         for entry in subject.entries:
             yield from _bundle_outputs(register, reader, subject, entry)
 
 
 def _bundle_outputs(register: Register, reader: _Reader, subject: Subject, entry: Entry) -> Iterator[Output]:
-    def guarded(make: Callable[[], bytes]) -> Callable[[], bytes]:
-        return lambda: _shown_or_refused(entry.file, make)
-
-    for each in _files_of_bundle(register, reader, subject, entry):
-        yield replace(each, make=guarded(each.make))
-
-
-def _shown_or_refused(file: str, make: Callable[[], bytes]) -> bytes:
-    try:
-        return make()
-    except (ValueError, TypeError, KeyError, ArithmeticError, RecursionError, SuiteFault) as error:
-        raise _NotShown(file, error) from error
-
-
-def _files_of_bundle(register: Register, reader: _Reader, subject: Subject, entry: Entry) -> Iterator[Output]:
-    folder = f"bundles/{entry.record}"
+    folder, source = f"bundles/{entry.record}", reader.source(entry)
     place = subject.entries.index(entry)
     before = subject.entries[place + 1] if place + 1 < len(subject.entries) else None
     newer = subject.latest.file if place else ""
     key = _key("bundle", register.title, _now(entry, register), before.file if before else "", newer)
-    page = lambda: pages.bundle_page(register, subject, entry, reader.bundle(entry.file))  # noqa: E731
-    yield Output(f"{folder}/index.html", key, page)
-    yield Output(f"{folder}/{entry.download}", _key("copy", entry.file), _later(reader.content, entry.file))
-    record = lambda: reader.bundle(entry.file).content["record.json"]  # noqa: E731
-    yield Output(f"{folder}/record.json", _key("record", entry.record), record)
+    yield Output(f"{folder}/index.html", key, lambda: pages.bundle_page(register, subject, entry, source.bundle()))
+    yield Output(f"{folder}/{entry.download}", _key("copy", entry.file), source.content)
+    yield Output(f"{folder}/record.json", _key("record", entry.record), source.record)
     for name in REPORTS:
-        form = FORMATS[name]
-        make = lambda form=form: form.render(reader.material(entry.file))  # noqa: E731
-        yield Output(f"{folder}/{form.file_name}", _key(name, entry.file), make)
+        make = partial(source.rendered, name)
+        yield Output(f"{folder}/{FORMATS[name].file_name}", _key(name, entry.file), make, apart=True)
     if before is not None:
-        changes = lambda: render_comparison(  # noqa: E731
-            compare(reader.material(before.file), reader.material(entry.file))
-        )
-        yield Output(f"{folder}/changes.html", _key("changes", before.file, entry.file), changes)
-
-
-def _later(function: Callable[..., bytes], *values: Any, **named: Any) -> Callable[[], bytes]:  # noqa: ANN401
-    return lambda: function(*values, **named)
+        changes = partial(source.changes_since, reader.source(before))
+        yield Output(f"{folder}/changes.html", _key("changes", before.file, entry.file), changes, apart=True)
 
 
 def _now(entry: Entry, register: Register) -> list[Any]:

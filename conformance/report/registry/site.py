@@ -19,15 +19,15 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from conformance.model.errors import EnvironmentFault, UsageError
 
-__all__ = ["STATE_FILE", "Output", "State", "read_state", "write_site"]
+__all__ = ["STATE_FILE", "Maker", "Output", "State", "read_state", "write_site"]
 
 STATE_FILE = ".meshmark-registry.json"
 STATE_SCHEMA = "meshmark/registry-state/1"
@@ -45,12 +45,14 @@ class Output:
         path: below the site.
         key: a digest of all that it is made of.
         make: makes it.
+        apart: it takes long, and another process can do it: `make` can be pickled.
 
     """
 
     path: str
     key: str
     make: Callable[[], bytes]
+    apart: bool = False
 
 
 @dataclass(frozen=True)
@@ -103,7 +105,13 @@ def _parsed(file: Path) -> State:
     )
 
 
-def write_site(site: Path, outputs: Iterable[Output], kept: Mapping[str, Any], state: State) -> tuple[int, int]:
+Maker: TypeAlias = Callable[[Sequence[Output]], Iterable[tuple[Output, bytes]]]
+"""Makes files, in any order."""
+
+
+def write_site(
+    site: Path, outputs: Iterable[Output], kept: Mapping[str, Any], state: State, make_all: Maker
+) -> tuple[int, int]:
     """Write the site.
 
     Args:
@@ -111,6 +119,7 @@ def write_site(site: Path, outputs: Iterable[Output], kept: Mapping[str, Any], s
         outputs: all of its files.
         kept: what `read_state` gives back the next time.
         state: as `read_state` gave it.
+        make_all: makes those that are not there yet.
 
     Returns: how many files there are, and how many of them were made anew.
 
@@ -119,27 +128,28 @@ def write_site(site: Path, outputs: Iterable[Output], kept: Mapping[str, Any], s
 
     """
     site = site.resolve()
-    made, files = 0, {}
+    files, wanted = {}, []
     try:
         with _beside(site) as fresh:
             for each in sorted(outputs, key=lambda output: output.path):
                 digest = _taken_over(each, site, fresh, state)
                 if digest is None:
-                    content = each.make()
-                    digest = hashlib.sha256(content).hexdigest()
-                    _write(fresh / each.path, content)
-                    made += 1
-                files[each.path] = {"key": each.key, "sha256": digest}
+                    wanted.append(each)
+                else:
+                    files[each.path] = {"key": each.key, "sha256": digest}
+            for each, content in make_all(wanted):
+                _write(fresh / each.path, content)
+                files[each.path] = {"key": each.key, "sha256": hashlib.sha256(content).hexdigest()}
             values = {"schema": STATE_SCHEMA, "files": files, "kept": kept}
             _write(fresh / STATE_FILE, json.dumps(values, sort_keys=True, ensure_ascii=True).encode() + b"\n")
-            if made or files.keys() != state.files.keys() or not _same(fresh / STATE_FILE, site / STATE_FILE):
+            if wanted or files.keys() != state.files.keys() or not _same(fresh / STATE_FILE, site / STATE_FILE):
                 (fresh / MARK).unlink()
                 _change_places(fresh, site)
     except OSError as error:
         raise EnvironmentFault(
             f"the site cannot be written: {error.strerror}", where=str(site), next_step=ELSEWHERE
         ) from error
-    return len(files), made
+    return len(files), len(wanted)
 
 
 def _taken_over(output: Output, site: Path, fresh: Path, state: State) -> str | None:
