@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 import time
 from collections.abc import Iterator
@@ -76,6 +77,12 @@ def _record(subject: int, run: int) -> RunRecord:
 
 @contextmanager
 def _said(what: str) -> Iterator[None]:
-    begun = time.perf_counter()
+    begun, worked = time.perf_counter(), _processor_time()
     yield
-    click.echo(f"  {what:<44} {time.perf_counter() - begun:8.2f} s")
+    took, needed = time.perf_counter() - begun, _processor_time() - worked
+    click.echo(f"  {what:<44} {took:8.2f} s, {needed:.2f} s of processor time")
+
+
+def _processor_time() -> float:
+    """Of this process and of those that it started and that have ended."""
+    return sum(os.times()[:4])
