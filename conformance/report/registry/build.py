@@ -28,7 +28,7 @@ from conformance.report.registry.feed import render_feed
 from conformance.report.registry.index_file import render_index
 from conformance.report.registry.register import Register, Subject, make_register
 from conformance.report.registry.rendering import NotShownError, Source, make_all
-from conformance.report.registry.site import Output, State, read_state, write_site
+from conformance.report.registry.site import Output, State, beside, read_state, write_site
 from conformance.report.registry.verification import UNTRUSTED, Verifier
 from conformance.report.text import one_line
 
@@ -149,7 +149,7 @@ def _revived(known: Any, path: str, digest: str, texts: Mapping[str, Any]) -> En
 def _bundles_below(folder: Path, site: Path) -> Iterator[Path]:
     for where, folders, names in os.walk(folder):
         place = Path(where)
-        folders[:] = sorted(name for name in folders if (place / name).resolve() != site)
+        folders[:] = sorted(name for name in folders if (place / name).resolve() not in (site, beside(site)))
         yield from (place / name for name in sorted(names) if name.endswith(BUNDLE_SUFFIX))
 
 

@@ -12,6 +12,7 @@ from datetime import UTC, date, datetime, time, timedelta
 
 from conformance.report.proof import catalogue_order
 from conformance.report.registry.entries import Entry, Refusal
+from conformance.report.registry.verification import FindingKind
 
 __all__ = ["Expiry", "Register", "Subject", "make_register"]
 
@@ -129,8 +130,8 @@ def make_register(
             by_record.setdefault(each.record, []).append((path, each))
     by_subject: dict[str, list[Entry]] = {}
     for same in by_record.values():
-        # The one that most vouch for; of those the one with the lowest digest, so that order plays no part.
-        entry = min((each for _, each in same), key=lambda each: (-len(each.signatures), each.file))
+        # Of which verification says least against it, then the one that most vouch for; then order plays no part.
+        entry = min((each for _, each in same), key=_preference)
         by_subject.setdefault(entry.subject_id, []).append(entry)
     subjects = [Subject(name, tuple(sorted(entries, key=_newest))) for name, entries in by_subject.items()]
     return Register(
@@ -140,6 +141,11 @@ def make_register(
         refusals=tuple(sorted(refused, key=lambda each: (each.path, each.sha256))),
         paths={record: tuple(sorted(path for path, _ in same)) for record, same in sorted(by_record.items())},
     )
+
+
+def _preference(entry: Entry) -> tuple[int, int, str]:
+    warnings = sum(1 for each in entry.said() if each.kind is FindingKind.WARNING)
+    return (warnings, -len(entry.signatures), entry.file)
 
 
 def _newest(entry: Entry) -> tuple[float, str]:

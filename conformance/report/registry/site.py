@@ -27,7 +27,7 @@ from typing import Any, TypeAlias
 
 from conformance.model.errors import EnvironmentFault, UsageError
 
-__all__ = ["STATE_FILE", "Maker", "Output", "State", "read_state", "write_site"]
+__all__ = ["STATE_FILE", "Maker", "Output", "State", "beside", "read_state", "write_site"]
 
 STATE_FILE = ".meshmark-registry.json"
 STATE_SCHEMA = "meshmark/registry-state/1"
@@ -130,7 +130,7 @@ def write_site(
     site = site.resolve()
     files, wanted = {}, []
     try:
-        with _beside(site) as fresh:
+        with _growing(site) as fresh:
             for each in sorted(outputs, key=lambda output: output.path):
                 digest = _taken_over(each, site, fresh, state)
                 if digest is None:
@@ -178,10 +178,15 @@ def _same(one: Path, other: Path) -> bool:
     return other.is_file() and one.read_bytes() == other.read_bytes()
 
 
+def beside(site: Path) -> Path:
+    """Where a new site grows until it is whole."""
+    return site.with_name(f".{site.name}.unfinished")
+
+
 @contextmanager
-def _beside(site: Path) -> Iterator[Path]:
+def _growing(site: Path) -> Iterator[Path]:
     """A folder beside the site for the new one, held by this build alone; unless it became the site, it goes."""
-    fresh = site.with_name(f".{site.name}.unfinished")
+    fresh = beside(site)
     site.parent.mkdir(parents=True, exist_ok=True)
     fresh.mkdir(exist_ok=True)
     held = os.open(fresh, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
