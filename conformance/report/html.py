@@ -31,7 +31,7 @@ from conformance.report.language import DEFAULT_LANGUAGE, current, say
 from conformance.report.material import Material
 from conformance.report.templating import page_environment
 
-__all__ = ["LARGEST_PAGE", "MOST_EVIDENCE", "page_context", "render"]
+__all__ = ["LARGEST_PAGE", "MOST_EVIDENCE", "SYMBOLS", "page_context", "render"]
 
 BAR_WIDTH = 1000
 SMALL_BAR_WIDTH = 300

@@ -170,7 +170,7 @@ def next_steps(record: RecordJson) -> list[str]:
 def waiver_sentence(waiver: RecordJson) -> str:
     """A waiver and what became of it."""
     signature = waiver["signature"]
-    signed = say("waiver.signed", name=signature["name"], role=say(f"role.{signature['role']}")) if signature else ""
+    signed = say("waiver.signed", name=signature["name"], role=say(f"signer.{signature['role']}")) if signature else ""
     return say(
         f"waiver.{WaiverState(waiver['state'])}",
         owner=waiver["owner"],

@@ -13,6 +13,7 @@ import click
 
 from tests.bench.changes import among_many, enforcement
 from tests.bench.decisions import decisions
+from tests.bench.registries import registry_of_many
 from tests.bench.reports import reports
 from tests.bench.starting import runtimes
 from tests.bench.whole_runs import certifying, self_test
@@ -23,6 +24,7 @@ BENCHMARKS: dict[str, Callable[[], None]] = {
     "enforcement": enforcement,
     "among-many": among_many,
     "decisions": decisions,
+    "registry": registry_of_many,
     "reports": reports,
     "selftest": self_test,
     "runtimes": runtimes,

@@ -248,7 +248,7 @@ seed(
     "mtls-new-lists-incomplete",
     defect="When a certificate is revoked, the new lists arrive without the root's.",
     modifier=NewListsIncomplete(),
-    caught_by={"MTLS-010": UNSERVED_AFTERWARDS},
+    caught_by={"MTLS-010": UNSERVED_AFTERWARDS, "POLICY-014": undecided("never-served")},
 )
 
 # ---------------------------------------------------------------------- upstreams

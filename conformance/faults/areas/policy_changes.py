@@ -53,7 +53,11 @@ seed(
     "policy-endpoints-gone-before-the-new-come",
     defect="When all endpoints are exchanged, the old ones go at once and the new come with the next change.",
     modifier=Between(late_endpoints),
-    caught_by={"POLICY-009": "allowed-not-served"},
+    caught_by={
+        "POLICY-009": "allowed-not-served",
+        "DISCOVERY-005": undecided("endpoints-not-both-used"),
+        "DISCOVERY-006": undecided("first-not-called"),
+    },
 )
 seed(
     "policy-rule-set-ignored",
@@ -246,7 +250,7 @@ seed(
     "policy-deletion-not-passed-on",
     defect="The control plane tells security servers what is new and what is different, and never what is gone.",
     modifier=Told(Deleting),
-    caught_by={"POLICY-012": "still-let-through"},
+    caught_by={"POLICY-012": "still-let-through", "DISCOVERY-008": "left-the-caller"},
 )
 seed(
     "policy-deletion-of-addresses-only",

@@ -1,0 +1,51 @@
+"""`meshmark registry`: many results as one site."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+
+from conformance.report.registry.build import build_registry
+from conformance.report.text import count, one_line
+
+__all__ = ["command"]
+
+
+@click.group(name="registry")
+def command() -> None:
+    """Many evidence bundles as one site that needs no server."""
+
+
+@command.command()
+@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    default="registry",
+    show_default=True,
+    help="Folder of the site: new, empty, or made by an earlier build.",
+)
+@click.option("--title", default="Conformance registry", show_default=True, help="What the site is called.")
+@click.option(
+    "--as-of",
+    type=click.DateTime(["%Y-%m-%d"]),
+    help="The day on which expiry is judged; today (UTC) unless given.",
+)
+def build(folder: Path, out: Path, title: str, as_of: datetime | None) -> int:
+    """Build a site of all bundles (*.meshmark.zip) below DIR.
+
+    A bundle that is damaged or does not add up is shown as refused, with the reason, and never counted. A second build
+    makes only what changed. An interrupted build leaves the site that was there.
+    """
+    today = as_of.date() if as_of else datetime.now(UTC).date()
+    built = build_registry(folder, out, title=title, today=today)
+    register = built.register
+    click.echo(
+        f"{out}: {count(len(register.subjects), 'subject')}, {count(len(register.entries), 'bundle')}, "
+        f"{len(register.refusals):,} refused; {count(built.files, 'file')}, {built.made:,} made anew"
+    )
+    for each in register.refusals:
+        click.echo(f"refused: {one_line(each.path, 200)}: {one_line(each.reason, 400)}")
+    return 0
