@@ -13,27 +13,15 @@ from conformance.authn.decision_log import Line
 from conformance.authn.reasons import Reason
 from conformance.controlplane.resources import ResourceType
 from conformance.faults.areas.authz import HTTP
-from conformance.faults.areas.common import CALL_FIELDS, Edited, undecided
-from conformance.faults.seeding import Caught, patch, seed
+from conformance.faults.areas.common import CALL_FIELDS, DISABLED, FILTER, UNGUARDED, Edited, undecided
+from conformance.faults.seeding import patch, seed
 from conformance.mesh import CALLER, WITNESS, Modifier, Resources
 
-FILTER = "envoy.filters.http.ext_authz"
 SETTINGS = f"{HTTP}/http_filters/2/typed_config"
 """Where the filter that asks stands among those of the listener for peers; at applications' it is one place before."""
 OUTBOUND_SETTINGS = f"{HTTP}/http_filters/1/typed_config"
 ASKS = {"op": "test", "path": f"{HTTP}/http_filters/2/name", "value": FILTER}
 OUTBOUND_ASKS = {"op": "test", "path": f"{HTTP}/http_filters/1/name", "value": FILTER}
-DISABLED = {
-    "@type": "type.googleapis.com/envoy.extensions.filters.http.ext_authz.v3.ExtAuthzPerRoute",
-    "disabled": True,
-}
-UNGUARDED: dict[str, str | Caught] = {
-    "AUTHZ-008": "call-forwarded",
-    "AUTHZ-012": "missing-let-through",
-    "AUTHZ-013": "unsigned-let-through",
-    "AUTHZ-014": "old-key-still-good",
-}
-"""What follows where the service is asked in vain."""
 
 
 class Misbehaving(Modifier):

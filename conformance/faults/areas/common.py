@@ -11,6 +11,20 @@ from conformance.mesh import WITNESS, Modifier, Resources
 from conformance.model.policy import Endpoint, ServicePolicy
 from conformance.model.verdict import Verdict
 
+FILTER = "envoy.filters.http.ext_authz"
+"""The filter that asks the authentication service."""
+DISABLED = {
+    "@type": "type.googleapis.com/envoy.extensions.filters.http.ext_authz.v3.ExtAuthzPerRoute",
+    "disabled": True,
+}
+"""For a route on which it does not ask."""
+UNGUARDED: dict[str, str | Caught] = {
+    "AUTHZ-008": "call-forwarded",
+    "AUTHZ-012": "missing-let-through",
+    "AUTHZ-013": "unsigned-let-through",
+    "AUTHZ-014": "old-key-still-good",
+}
+"""What follows where the authentication service is asked in vain."""
 CALL_FIELDS = "/filter_chains/0/filters/0/typed_config/access_log/0/typed_config/log_format/json_format"
 
 

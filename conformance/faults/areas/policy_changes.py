@@ -10,7 +10,7 @@ from conformance.authn.behaviour import Behaviour as DecisionBehaviour
 from conformance.controlplane.behaviour import Behaviour
 from conformance.controlplane.resources import Reference, Resource, ResourceType
 from conformance.controlplane.snapshot import Change
-from conformance.faults.areas.common import undecided
+from conformance.faults.areas.common import UNGUARDED, undecided
 from conformance.faults.areas.policy import Between, Told, open_to_everybody, with_inbound_routes
 from conformance.faults.areas.policy_administration import Around, Kept
 from conformance.faults.seeding import seed
@@ -256,13 +256,14 @@ seed(
     "policy-deletion-of-addresses-only",
     defect="The deletion of a service takes away where it is found, and leaves its routes and rules.",
     modifier=Told(lambda: Deleting(ResourceType.CLUSTER, ResourceType.ENDPOINT)),
-    caught_by={"POLICY-012": "wrong-refusal"},
+    caught_by={"POLICY-012": "wrong-refusal", "DISCOVERY-008": "wrong-refusal"},
 )
 seed(
     "policy-deleted-for-good",
     defect="The name of a deleted service is taken for ever: only the very same routes can come back under it.",
     modifier=Told(NeverAgain),
-    caught_by={"POLICY-012": "not-served-again"},
+    # A service of the chain was once there under the same name, too.
+    caught_by={"POLICY-012": "not-served-again", "TRACE-004": undecided("chain-not-passed")},
 )
 
 # ---------------------------------------------------------------------- a newcomer
@@ -324,11 +325,20 @@ seed(
     "policy-authentication-from-an-old-copy",
     defect="The authentication service read the policies when it was started, and of changes notes the number only.",
     modifier=Deciding(OldCopy),
-    caught_by={"POLICY-013": "not-followed"},
+    caught_by={
+        "POLICY-013": "not-followed",
+        "AUTHZ-015": undecided("known-caller-refused"),
+        "TRACE-003": undecided("chain-not-passed"),
+        "TRACE-004": undecided("chain-not-passed"),
+        **UNGUARDED,
+    },
 )
 seed(
     "policy-authentication-never-asked",
     defect="A service whose policy asks for the authentication service goes on without it.",
     modifier=NeverAsked(),
-    caught_by={"POLICY-013": undecided("not-asked")},
+    caught_by={
+        "POLICY-013": undecided("not-asked"),
+        **dict.fromkeys([f"AUTHZ-{number:03}" for number in range(6, 16)], undecided("policy-not-in-force")),
+    },
 )

@@ -118,6 +118,12 @@ seed(
     caught_by={
         "RETRY-001": undecided("refusal-not-met"),
         "BREAK-003": undecided("endpoints-not-both-used"),
+        "DISCOVERY-001": "first-endpoint-forsaken",
+        "DISCOVERY-002": undecided("endpoint-not-called"),
+        "DISCOVERY-003": "turns-not-taken",
+        "DISCOVERY-004": "share-not-kept",
+        "DISCOVERY-005": undecided("endpoints-not-both-used"),
+        "DISCOVERY-006": undecided("first-not-called"),
     },
 )
 

@@ -9,7 +9,7 @@ from typing import Any
 from conformance.checks.route.unknown import UNREGISTERED
 from conformance.controlplane.rendering.routes import scope
 from conformance.controlplane.resources import ResourceType
-from conformance.faults.areas.common import Edited
+from conformance.faults.areas.common import DISABLED, FILTER, Edited
 from conformance.faults.seeding import patch, seed
 from conformance.mesh import CALLER, WITNESS, Modifier, Resources
 from conformance.model.policy import ServicePolicy
@@ -40,7 +40,7 @@ def on_inbound(change: Callable[[Route], None]) -> Edited:
 
 
 class LeftOver(Modifier):
-    """The caller's security server has a route for services that nobody registered."""
+    """The caller's security server has a route for services that nobody registered, and asks nobody about it."""
 
     def __init__(self, **action: Any) -> None:  # noqa: ANN401 -- any part of a route
         self._action = action
@@ -51,7 +51,8 @@ class LeftOver(Modifier):
             return resources
         routes = {}
         for service in UNREGISTERED.values():
-            route = {"name": service, "match": {"prefix": "/"}, **self._action}
+            unasked = {"typed_per_filter_config": {FILTER: DISABLED}}
+            route = {"name": service, "match": {"prefix": "/"}, **unasked, **self._action}
             host = {"name": service, "domains": ["*"], "routes": [route]}
             routes[f"outbound/{service}"] = {
                 "name": f"outbound/{service}",
@@ -187,7 +188,7 @@ seed(
     "route-special-routes-lost",
     defect="The control plane passes on no routes but that of the whole service.",
     modifier=OnlyWholeService(),
-    caught_by={"ROUTE-003": "prefix-route-misapplied"},
+    caught_by={"ROUTE-003": "prefix-route-misapplied", "DISCOVERY-004": "share-not-kept"},
 )
 
 
