@@ -7,7 +7,9 @@ from pathlib import Path
 
 import click
 
+from conformance.cli.trusting import trust_option, verifier_of
 from conformance.report.registry.build import build_registry
+from conformance.report.registry.verification import UNTRUSTED
 from conformance.report.text import count, one_line
 
 __all__ = ["command"]
@@ -33,14 +35,31 @@ def command() -> None:
     type=click.DateTime(["%Y-%m-%d"]),
     help="The day on which expiry is judged; today (UTC) unless given.",
 )
-def build(folder: Path, out: Path, title: str, as_of: datetime | None) -> int:
+@trust_option(required=False)
+@click.option(
+    "--catalogue",
+    "catalogues",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help="A catalogue that has judged some of them, beside this version's own. Repeatable.",
+)
+def build(
+    folder: Path,
+    out: Path,
+    title: str,
+    as_of: datetime | None,
+    trust: tuple[Path, ...],
+    catalogues: tuple[Path, ...],
+) -> int:
     """Build a site of all bundles (*.meshmark.zip) below DIR.
 
-    A bundle that is damaged or does not add up is shown as refused, with the reason, and never counted. A second build
-    makes only what changed. An interrupted build leaves the site that was there.
+    A bundle that is damaged or does not add up is shown as refused, with the reason, and never counted; with --trust
+    also one that `meshmark verify` would refuse. A second build makes only what changed. An interrupted build leaves
+    the site that was there.
     """
     today = as_of.date() if as_of else datetime.now(UTC).date()
-    built = build_registry(folder, out, title=title, today=today)
+    verifier = verifier_of(trust, catalogues, today) if trust else UNTRUSTED
+    built = build_registry(folder, out, title=title, today=today, verifier=verifier)
     register = built.register
     click.echo(
         f"{out}: {count(len(register.subjects), 'subject')}, {count(len(register.entries), 'bundle')}, "

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime, time
+from datetime import UTC, date, datetime, time
 from pathlib import Path
 from typing import TypeVar
 
 import click
 
 from conformance.model.errors import UsageError
+from conformance.report.bundle import Bundle
+from conformance.report.registry.verification import Finding, FindingKind, Verifier
+from conformance.report.trust.key_files import read_trusted
 from conformance.report.trust.known_catalogue import KnownCatalogue, read_catalogue
+from conformance.report.trust.verification import verify_bundle
+from conformance.report.wording import utc
 
-__all__ = ["catalogue_option", "chosen_catalogue", "moment_of", "read_whole", "trust_option"]
+__all__ = ["catalogue_option", "chosen_catalogue", "moment_of", "read_whole", "trust_option", "verifier_of"]
 
 Command = TypeVar("Command", bound=Callable[..., int])
 LARGEST_FILE = 64 * 1024 * 1024
@@ -47,6 +52,29 @@ def chosen_catalogue(path: Path | None) -> KnownCatalogue:
     from conformance.model.catalogue_facts import catalogue_facts  # noqa: PLC0415
 
     return KnownCatalogue.of(catalogue_facts(complete_catalogue()), __version__)
+
+
+def verifier_of(trust: tuple[Path, ...], catalogues: tuple[Path, ...], today: date) -> Verifier:
+    """For a registry: what `meshmark verify` asks about a bundle, as of the end of a day.
+
+    Raises:
+        UsageError: a key or a catalogue cannot be read.
+
+    """
+    trusted, at = read_trusted(trust), datetime.combine(today, time.max, UTC)
+    own = chosen_catalogue(None)
+    known = {each.digest: each for each in (own, *map(chosen_catalogue, catalogues))}
+
+    def verify(bundle: Bundle) -> list[Finding]:
+        judged_by = bundle.material.record["suite"]["catalogue_digest"]
+        found = verify_bundle(bundle, trusted, known.get(judged_by, own), at=at)
+        signed = (f"signed by {each.name} as {each.role} on {utc(each.at)}" for each in found.signatures)
+        return [
+            *(Finding(FindingKind.REFUSED, each.rstrip(".")) for each in found.refusals),
+            *(Finding(FindingKind.NOTE, each) for each in signed),
+        ]
+
+    return Verifier(" ".join([*sorted(trusted), *sorted(known), today.isoformat()]), verify)
 
 
 def moment_of(text: str | None, option: str) -> datetime:

@@ -264,3 +264,17 @@ def test_a_pattern_that_cannot_be_used_is_refused_where_it_stands(
     assert code == 2
     assert said in err
     assert err.startswith(f"meshmark: {file}:")
+
+
+def test_a_registry_counts_only_what_is_verified_if_keys_are_given(folder: Path, call: Call) -> None:
+    (folder / "bundles").mkdir()
+    (folder / BUNDLE).rename(folder / "bundles" / BUNDLE)
+    code, out, _ = call("registry", "build", "bundles", "--out", "site", "--trust", "keys/lab.pub.pem")
+    assert code == 0
+    assert "1 subject, 1 bundle, 0 refused" in out
+    page = next((folder / "site").glob("bundles/*/index.html")).read_text()
+    assert "signed by The lab as laboratory" in page
+    code, out, _ = call("registry", "build", "bundles", "--out", "site", "--trust", "keys/vendor.pub.pem")
+    assert code == 0
+    assert "1 refused" in out
+    assert "unknown key" in out

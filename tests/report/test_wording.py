@@ -124,4 +124,4 @@ def test_who_has_signed_a_waiver_is_said_with_it() -> None:
     signature = WaiverSignature("The Ministry", "governance", "0" * 64, records.AT, "{}")
     waiver = Waiver("MTLS-001", "known", "Jane Mwangi", date(2027, 1, 31), signature)
     said = waiver_sentence(AppliedWaiver(waiver, WaiverState.APPLIED).to_json())
-    assert said == "failed, waived until 2027-01-31 by Jane Mwangi (signed by The Ministry, governance): known"
+    assert said == "failed, waived until 2027-01-31 by Jane Mwangi (signed by The Ministry, governance body): known"

@@ -180,7 +180,10 @@ def _entry(content: bytes, digest: str, bundle: Bundle, material: Material, find
             name: [each.state, each.level, each.waived] for name, each in requirement_standings(record).items()
         },
         waived_until=_waived_until(record),
-        waivers=tuple({name: cut(value, LONGEST_TEXT) for name, value in each.items()} for each in record["waivers"]),
+        waivers=tuple(
+            {name: cut(value, LONGEST_TEXT) for name, value in each.items() if isinstance(value, str)}
+            for each in record["waivers"]
+        ),
         signatures=tuple(cut(each, LONGEST_NAME) for each in sorted(bundle.signatures)),
         findings=tuple(each.to_json() for each in findings),
         texts={name: cut(each["text"], LONGEST_TEXT) for name, each in sorted(record["requirements"].items())},
