@@ -9,6 +9,7 @@ import click
 
 from conformance.report.comparison import Comparison, compare
 from conformance.report.formats import write_file
+from conformance.report.language import DEFAULT_LANGUAGE, languages, speaking
 from conformance.report.reading import read_material
 
 __all__ = ["command"]
@@ -47,14 +48,22 @@ RENDERERS: dict[str, Callable[[Comparison], bytes]] = {"text": _text, "json": _j
     help="For a terminal, for programs, or one page for people.",
 )
 @click.option("--out", type=click.Path(path_type=Path), help="Write to this file instead.")
-def command(before: Path, after: Path, form: str, out: Path | None) -> int:
+@click.option(
+    "--language",
+    type=click.Choice(languages()),
+    default=DEFAULT_LANGUAGE,
+    show_default=True,
+    help="Language of text and page; JSON is always English.",
+)
+def command(before: Path, after: Path, form: str, out: Path | None, language: str) -> int:
     """Say what changed from A to B: each a record.json, a bundle, or a folder that holds one.
 
     The exit code is 1 if anything got worse: a new fail, a lost pass, a fail that a waiver no longer covers, a worse
     outcome. A check that is gone or was not judged is never fixed.
     """
     comparison = compare(read_material(before), read_material(after))
-    content = RENDERERS[form](comparison)
+    with speaking(language):
+        content = RENDERERS[form](comparison)
     if out is None:
         click.echo(content, nl=False)
     else:

@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from conformance.cli.trusting import trust_option, verifier_of
+from conformance.report.language import DEFAULT_LANGUAGE, languages, say, speaking
 from conformance.report.registry.build import build_registry
 from conformance.report.registry.verification import UNTRUSTED
 from conformance.report.text import count, one_line
@@ -29,7 +30,7 @@ def command() -> None:
     show_default=True,
     help="Folder of the site: new, empty, or made by an earlier build.",
 )
-@click.option("--title", default="Conformance registry", show_default=True, help="What the site is called.")
+@click.option("--title", help="What the site is called; 'Conformance registry' in its language unless given.")
 @click.option(
     "--as-of",
     type=click.DateTime(["%Y-%m-%d"]),
@@ -43,13 +44,21 @@ def command() -> None:
     type=click.Path(path_type=Path),
     help="A catalogue that has judged some of them, beside this version's own. Repeatable.",
 )
+@click.option(
+    "--language",
+    type=click.Choice(languages()),
+    default=DEFAULT_LANGUAGE,
+    show_default=True,
+    help="Language of pages, reports and feed; index.json is always English.",
+)
 def build(
     folder: Path,
     out: Path,
-    title: str,
+    title: str | None,
     as_of: datetime | None,
     trust: tuple[Path, ...],
     catalogues: tuple[Path, ...],
+    language: str,
 ) -> int:
     """Build a site of all bundles (*.meshmark.zip) below DIR.
 
@@ -59,7 +68,9 @@ def build(
     """
     today = as_of.date() if as_of else datetime.now(UTC).date()
     verifier = verifier_of(trust, catalogues, today) if trust else UNTRUSTED
-    built = build_registry(folder, out, title=title, today=today, verifier=verifier)
+    with speaking(language):
+        title = title or say("registry.title")
+        built = build_registry(folder, out, title=title, today=today, verifier=verifier)
     register = built.register
     click.echo(
         f"{out}: {count(len(register.subjects), 'subject')}, {count(len(register.entries), 'bundle')}, "

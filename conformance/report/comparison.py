@@ -1,7 +1,8 @@
 """Two records of a subject, before and after: what is new, fixed, same, gone or changed.
 
 Invariants: only a fail that became a pass is fixed; a check that is gone, was not run, was inconclusive or ran into an
-error proves nothing and is never fixed. Whatever got worse is counted as worse under every kind of change.
+error proves nothing and is never fixed. Whatever got worse is counted as worse under every kind of change. Words are
+made when they are asked for, in the language of that moment; JSON speaks the language of the record.
 """
 
 from __future__ import annotations
@@ -14,12 +15,24 @@ from typing import Any
 from conformance.model.verdict import Outcome, Verdict
 from conformance.report.findings import RecordJson, planned
 from conformance.report.ground import Difference, ground_differences
+from conformance.report.language import RECORD_LANGUAGE, Words, say, speaking
 from conformance.report.material import Material
 from conformance.report.proof import Standing, catalogue_order, check_standings, requirement_standings
 from conformance.report.text import count, series
-from conformance.report.wording import OUTCOME_WORDS, subject_name
+from conformance.report.wording import subject_name
 
-__all__ = ["CHANGE_WORDS", "COMPARISON_SCHEMA", "Change", "Comparison", "Item", "compare", "items_of", "summary_of"]
+__all__ = [
+    "CHANGE_WORDS",
+    "COMPARISON_SCHEMA",
+    "OUTCOME_CLAUSES",
+    "Change",
+    "Comparison",
+    "Item",
+    "change_count",
+    "compare",
+    "items_of",
+    "summary_of",
+]
 
 COMPARISON_SCHEMA = "meshmark/comparison/1"
 """Names the shape of a comparison; its JSON Schema is `reports/schemas/comparison-1.schema.json`."""
@@ -45,24 +58,10 @@ class Change(StrEnum):
     SAME = "same"
 
 
-CHANGE_WORDS = {
-    Change.NEW_FAIL: "New fail",
-    Change.LOST_PASS: "Lost pass",
-    Change.GONE: "Gone",
-    Change.CHANGED: "Changed",
-    Change.FIXED: "Fixed",
-    Change.ADDED: "Added",
-    Change.SAME: "Same",
-}
-COUNTED = {
-    Change.NEW_FAIL: ("new fail", "new fails"),
-    Change.LOST_PASS: ("lost pass", "lost passes"),
-    Change.GONE: ("gone", "gone"),
-    Change.CHANGED: ("changed", "changed"),
-    Change.FIXED: ("fixed", "fixed"),
-    Change.ADDED: ("added", "added"),
-    Change.SAME: ("the same", "the same"),
-}
+CHANGE_WORDS = Words("change_word", Change)
+
+OUTCOME_CLAUSES = Words("outcome_clause", Outcome)
+"""What an outcome is called inside of a sentence."""
 
 
 @dataclass(frozen=True)
@@ -122,13 +121,24 @@ def _fails(standing: Standing | None) -> bool:
 class Comparison:
     """Everything that a comparison says."""
 
-    before: RecordJson
-    after: RecordJson
-    before_digest: str
-    after_digest: str
-    ground: Sequence[Difference]
+    sides: tuple[Material, Material]
     checks: Sequence[Item]
     requirements: Sequence[Item]
+
+    @property
+    def before(self) -> RecordJson:
+        """The record that was there before."""
+        return self.sides[0].record
+
+    @property
+    def after(self) -> RecordJson:
+        """The record that is there now."""
+        return self.sides[1].record
+
+    @property
+    def ground(self) -> list[Difference]:
+        """What limits it."""
+        return ground_differences(*self.sides)
 
     @property
     def outcome_worse(self) -> bool:
@@ -144,24 +154,31 @@ class Comparison:
     @property
     def sentence(self) -> str:
         """All of it in one sentence."""
-        before, after = (OUTCOME_WORDS[Outcome(each["outcome"])].lower() for each in (self.before, self.after))
-        outcome = f"still {after}" if before == after else f"{before} before, {after} now"
-        return f"{subject_name(self.after)}: {outcome}; {summary_of(self.checks)}."
+        before, after = (OUTCOME_CLAUSES[Outcome(each["outcome"])] for each in (self.before, self.after))
+        return say(
+            "comparison.sentence_same" if before == after else "comparison.sentence",
+            subject=subject_name(self.after),
+            before=before,
+            after=after,
+            changes=summary_of(self.checks),
+        )
 
     def to_json(self) -> dict[str, Any]:
         """Its documented shape."""
-        return {
-            "schema": COMPARISON_SCHEMA,
-            "summary": self.sentence,
-            "worse": self.worse,
-            "ground": [each.to_json() for each in self.ground],
-            "before": _side(self.before, self.before_digest),
-            "after": _side(self.after, self.after_digest),
-            "outcome_worse": self.outcome_worse,
-            "totals": {"checks": _totals(self.checks), "requirements": _totals(self.requirements)},
-            "checks": [each.to_json() for each in self.checks],
-            "requirements": [each.to_json() for each in self.requirements],
-        }
+        before, after = self.sides
+        with speaking(RECORD_LANGUAGE):
+            return {
+                "schema": COMPARISON_SCHEMA,
+                "summary": self.sentence,
+                "worse": self.worse,
+                "ground": [each.to_json() for each in self.ground],
+                "before": _side(before),
+                "after": _side(after),
+                "outcome_worse": self.outcome_worse,
+                "totals": {"checks": _totals(self.checks), "requirements": _totals(self.requirements)},
+                "checks": [each.to_json() for each in self.checks],
+                "requirements": [each.to_json() for each in self.requirements],
+            }
 
 
 def compare(before: Material, after: Material) -> Comparison:
@@ -170,11 +187,7 @@ def compare(before: Material, after: Material) -> Comparison:
     titles = {each: entry["title"] for record in (one, other) for each, entry in planned(record).items()}
     texts = {each: entry["text"] for record in (one, other) for each, entry in record["requirements"].items()}
     return Comparison(
-        before=one,
-        after=other,
-        before_digest=before.digest,
-        after_digest=after.digest,
-        ground=ground_differences(before, after),
+        sides=(before, after),
         checks=items_of(check_standings(one), check_standings(other), titles),
         requirements=items_of(requirement_standings(one), requirement_standings(other), texts),
     )
@@ -189,8 +202,15 @@ def items_of(before: Mapping[str, Standing], after: Mapping[str, Standing], text
 def summary_of(items: Sequence[Item]) -> str:
     """How often each kind of change stands there: `1 new fail, 2 fixed and 9 the same of 12 checks`."""
     totals = _totals(items)
-    parts = [count(totals[change], *COUNTED[change]) for change in Change if totals[change]]
-    return f"{series(parts)} of {count(len(items), 'check')}" if parts else "no checks on either side"
+    parts = [change_count(change, totals[change]) for change in Change if totals[change]]
+    if not parts:
+        return say("comparison.no_checks")
+    return say("comparison.summary", parts=series(parts), checks=count(len(items), "check"))
+
+
+def change_count(change: Change, number: int) -> str:
+    """How often a kind of change stands there: `2 new fails`."""
+    return say(f"change_count.{change}", number=number)
 
 
 def _totals(items: Sequence[Item]) -> dict[str, int]:
@@ -198,7 +218,8 @@ def _totals(items: Sequence[Item]) -> dict[str, int]:
     return {change.value: changes.count(change) for change in Change}
 
 
-def _side(record: RecordJson, digest: str) -> dict[str, Any]:
+def _side(side: Material) -> dict[str, Any]:
+    record = side.record
     subject = {name: record["subject"][name] for name in ("role", "name", "vendor", "version")}
     named = {name: record[name] for name in ("profile", "outcome", "finished", "totals")}
-    return {"record": digest, "subject": subject, **named}
+    return {"record": side.digest, "subject": subject, **named}

@@ -9,29 +9,23 @@ from conformance.model.verdict import Outcome
 from conformance.report import wording
 from conformance.report.comparison import CHANGE_WORDS, Change, Comparison, Item
 from conformance.report.comparison_text import state_words
-from conformance.report.findings import RecordJson
+from conformance.report.language import Words, current, say
+from conformance.report.material import Material
 from conformance.report.templating import page_environment
 
 __all__ = ["render"]
 
-MEANINGS = {
-    Change.NEW_FAIL: "Fails now, and did not before or was not there.",
-    Change.LOST_PASS: "Passed before, and now proves nothing.",
-    Change.GONE: "No longer there, which proves nothing; worse where it passed before.",
-    Change.CHANGED: "Differs otherwise: in its verdict without a new fail or a lost pass, its reason, level or waiver.",
-    Change.FIXED: "Failed before and passes now.",
-    Change.ADDED: "Was not there before, and does not fail.",
-    Change.SAME: "Stands as it stood.",
-}
+MEANINGS = Words("change_meaning", Change)
 
 
 def render(comparison: Comparison) -> bytes:
     """The page."""
     worse = comparison.worse
     context = {
+        "language": current(),
         "tone": "outcome-not-conformant" if worse else "outcome-conformant",
         "symbol": "fail" if worse else "pass",
-        "verdict": "Something got worse" if worse else "Nothing got worse",
+        "verdict": say("comparison.something_worse") if worse else say("comparison.nothing_worse"),
         "sentence": comparison.sentence,
         "subject_name": wording.subject_name(comparison.after),
         "after": comparison.after,
@@ -39,8 +33,8 @@ def render(comparison: Comparison) -> bytes:
         "checks": _by_change(comparison.checks),
         "requirements": _by_change(comparison.requirements),
         "sides": [
-            _side("Before (A)", comparison.before, comparison.before_digest),
-            _side("Now (B)", comparison.after, comparison.after_digest),
+            _side(label, side)
+            for label, side in zip((say("label.before_a"), say("label.now_b")), comparison.sides, strict=True)
         ],
         "words": state_words,
     }
@@ -59,7 +53,8 @@ def _by_change(items: Sequence[Item]) -> list[dict[str, Any]]:
     ]
 
 
-def _side(label: str, record: RecordJson, digest: str) -> dict[str, str]:
+def _side(label: str, side: Material) -> dict[str, str]:
+    record, suite = side.record, side.record["suite"]
     return {
         "label": label,
         "name": wording.subject_name(record),
@@ -67,6 +62,6 @@ def _side(label: str, record: RecordJson, digest: str) -> dict[str, str]:
         "sentence": wording.outcome_sentence(record),
         "totals": wording.totals_sentence(record),
         "finished": record["finished"],
-        "suite": f"{record['suite']['name']} {record['suite']['version']}, profile {record['profile']}",
-        "digest": digest,
+        "suite": say("comparison.suite", suite=suite["name"], version=suite["version"], profile=record["profile"]),
+        "digest": side.digest,
     }

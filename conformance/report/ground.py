@@ -1,6 +1,7 @@
 """The ground on which two records stand: what differs in it limits what their comparison means.
 
-Invariants: only what differs is named, the weightiest first, each with what it limits; nothing is judged.
+Invariants: only what differs is named, the weightiest first, each with what it limits; nothing is judged. Words are in
+the language of the moment, but for the names by which JSON knows the differences.
 """
 
 from __future__ import annotations
@@ -13,9 +14,10 @@ from typing import Any
 from conformance.model.errors import UsageError
 from conformance.model.yaml_source import parse_yaml
 from conformance.report.findings import RecordJson, planned
+from conformance.report.language import say
 from conformance.report.material import Material
 from conformance.report.proof import catalogue_order
-from conformance.report.text import count
+from conformance.report.wording import waiver_sentence
 
 __all__ = ["Difference", "ground_differences"]
 
@@ -34,42 +36,29 @@ MACHINES = {
     "timeouts": ("timeouts",),
     "seed": ("seed",),
 }
-LIMITS = {
-    "subject": "Two subjects are compared: nothing here says that one of them changed.",
-    "subject version": "Differences may come from the new version.",
-    "order": "A ended after B, so what reads as progress may be a step back.",
-    "suite version": "Another version of the suite may judge otherwise; a difference need not come from the subject.",
-    "catalogue": "Requirements or checks differ; the same id may ask for something else.",
-    "profile": "Levels and what applies differ; the outcomes answer two questions.",
-    "topology": "Security servers stood elsewhere; other checks apply.",
-    "contracts": "The subject promises something else; checks of the contract judged another text.",
-    "declared features": "Checks of features that one run did not declare were not judged in it.",
-    "declared features (not known)": "One run file is not at hand, or cannot be read; the plans say what was left out.",
-    "run file": "Declared features, overlays or waivers may differ.",
-    "left out of the plan": "What one run left out, it says nothing about.",
-    "waivers": "A waiver changes the outcome, never a verdict.",
-    "interrupted": "A run that did not come to its end says nothing about the rest.",
-    "Envoy version": "Another Envoy may behave otherwise under the same configuration.",
-    "Envoy digest": "Another build of Envoy may behave otherwise under the same configuration.",
-    "runtime": "Security servers were started otherwise.",
-    "hosts": "Checks between hosts apply in one run only.",
-    "timeouts": "More patience may turn an inconclusive check into a judged one.",
-    "seed": "Generated input and samples differ.",
-}
 
 
 @dataclass(frozen=True)
 class Difference:
-    """One thing in which the grounds differ."""
+    """One thing in which the grounds differ; `what` names it in JSON."""
 
     what: str
     before: str
     after: str
 
     @property
+    def name(self) -> str:
+        """What it is called."""
+        return say(f"ground_name.{self._key}")
+
+    @property
     def limits(self) -> str:
         """What it means for the comparison."""
-        return LIMITS[self.what]
+        return say(f"ground_limits.{self._key}")
+
+    @property
+    def _key(self) -> str:
+        return self.what.replace(" ", "-")
 
     def to_json(self) -> dict[str, str]:
         """As it stands in a comparison."""
@@ -96,7 +85,7 @@ def _found(before: Material, after: Material) -> Iterator[tuple[str, str, str]]:
     yield from _run_files(before, after)
     yield _apart("left out of the plan", _left_out(one, other), _left_out(other, one))
     yield _apart("waivers", _waivers(one), _waivers(other))
-    yield told("interrupted", lambda record: "yes" if record["interrupted"] else "no")
+    yield told("interrupted", lambda record: say("ground.yes") if record["interrupted"] else say("ground.no"))
     yield from ((what, _at(one, *path), _at(other, *path)) for what, path in MACHINES.items())
     yield told("subject version", lambda record: str(record["subject"]["version"]))
 
@@ -105,12 +94,17 @@ def _run_files(before: Material, after: Material) -> Iterator[tuple[str, str, st
     one, other = (each.files.get(each.record["run_file"]) for each in (before, after))
     declared, declared_now = _features(one), _features(other)
     if declared is not None and declared_now is not None:
-        yield "declared features", ", ".join(declared) or "none", ", ".join(declared_now) or "none"
+        yield "declared features", _features_told(declared), _features_told(declared_now)
     elif declared is not None or declared_now is not None:
-        known = ["not known" if each is None else ", ".join(each) or "none" for each in (declared, declared_now)]
-        yield "declared features (not known)", known[0], known[1]
+        yield "declared features (not known)", _features_told(declared), _features_told(declared_now)
     if one is not None and other is not None:
         yield "run file", _digest(one), _digest(other)
+
+
+def _features_told(features: list[str] | None) -> str:
+    if features is None:
+        return say("ground.unknown")
+    return say("series.between").join(features) or say("ground.none")
 
 
 def _digest(content: bytes) -> str:
@@ -119,7 +113,8 @@ def _digest(content: bytes) -> str:
 
 def _subject(record: RecordJson) -> str:
     subject = record["subject"]
-    return f"{subject['name']} ({subject['role']}){' by ' + subject['vendor'] if subject['vendor'] else ''}"
+    named = f"{subject['name']} ({subject['role']})"
+    return say("subject.by", name=named, vendor=subject["vendor"]) if subject["vendor"] else named
 
 
 def _ended(record: RecordJson) -> str:
@@ -143,7 +138,7 @@ def _apart(what: str, one: Mapping[str, str], other: Mapping[str, str]) -> tuple
 
 def _named(values: Mapping[str, str], without: Mapping[str, str]) -> str:
     left = [f"{name}: {value}" if value else name for name, value in values.items() if without.get(name) != value]
-    more = [count(len(left) - MOST_NAMED, "more", "more")] if len(left) > MOST_NAMED else []
+    more = [say("more.checks", number=len(left) - MOST_NAMED)] if len(left) > MOST_NAMED else []
     return "; ".join([*left[:MOST_NAMED], *more])
 
 
@@ -159,10 +154,7 @@ def _left_out(record: RecordJson, other: RecordJson) -> dict[str, str]:
 
 
 def _waivers(record: RecordJson) -> dict[str, str]:
-    return {
-        each["check"]: f"{each['state']}, until {each['expires']} by {each['owner']}: {each['reason']}"
-        for each in record["waivers"]
-    }
+    return {each["check"]: waiver_sentence(each) for each in record["waivers"]}
 
 
 def _features(run_file: bytes | None) -> list[str] | None:

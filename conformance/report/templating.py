@@ -42,6 +42,7 @@ def page_environment() -> Environment:
         "strong": Markup("<strong>{}</strong>").format,
         "link": Markup('<a href="{}">{}</a>').format,
         "time": _time,
+        "date": _date,
     }
     environment.filters |= {
         "blocks": blocks,
@@ -81,3 +82,7 @@ def _foreign() -> Markup:
 
 def _time(text: str) -> Markup:
     return Markup('<time datetime="{}">{}</time>').format(text, wording.utc(text))
+
+
+def _date(text: str) -> Markup:
+    return Markup('<time datetime="{}">{}</time>').format(text, day(text))

@@ -73,7 +73,7 @@ def literal_keys() -> Iterator[tuple[str, str]]:
             if place is not None and len(call.args) > place and isinstance(call.args[place], ast.Constant):
                 key = str(call.args[place].value)  # type: ignore[attr-defined]
                 yield file.name, f"nouns.{key}" if place else key
-    for file in (ROOM / "templates").glob("*.j2"):
+    for file in (ROOM / "templates").rglob("*.j2"):
         for key in re.findall(r'say\("([^"]+)"(?=[,)])', file.read_text("utf-8")):
             yield file.name, key
 
@@ -85,7 +85,7 @@ def test_every_key_that_is_used_exists_and_every_noun_is_known() -> None:
 
 
 def test_every_text_is_used() -> None:
-    sources = [*ROOM.glob("*.py"), *(ROOM / "templates").glob("*.j2")]
+    sources = [*ROOM.rglob("*.py"), *(ROOM / "templates").rglob("*.j2")]
     said = "\n".join(file.read_text("utf-8") for file in sources)
     tables = set(re.findall(r'say\(\s*f?"([a-z_]+)\.[{"]', said)) | set(re.findall(r'Words\("([a-z_]+)"', said))
     tables |= {"label", "nouns"} | set(re.findall(r'"([a-z_]+)\.\{', said)) | set(re.findall(r'f"([a-z_]+)\.', said))
@@ -94,7 +94,7 @@ def test_every_text_is_used() -> None:
     assert unused == []
 
 
-@pytest.mark.parametrize("file", sorted((ROOM / "templates").glob("*.j2")), ids=lambda file: file.name)
+@pytest.mark.parametrize("file", sorted((ROOM / "templates").rglob("*.j2")), ids=lambda file: file.name)
 def test_no_template_holds_words(file: Path) -> None:
     environment = templating.page_environment()
     data = "".join(

@@ -22,6 +22,7 @@ from conformance.model.errors import UsageError
 from conformance.report.bundle import BUNDLE_SUFFIX, LARGEST_BUNDLE
 from conformance.report.findings import area_of
 from conformance.report.formats import FORMATS
+from conformance.report.language import current
 from conformance.report.registry import pages
 from conformance.report.registry.entries import Entry, Refusal, read_entry
 from conformance.report.registry.feed import render_feed
@@ -50,7 +51,7 @@ class Built:
 
 
 def build_registry(folder: Path, site: Path, *, title: str, today: date, verifier: Verifier = UNTRUSTED) -> Built:
-    """Build the site of all bundles below a folder.
+    """Build the site of all bundles below a folder, in the language of the moment (`language.speaking`).
 
     Args:
         folder: searched for files `*.meshmark.zip`; links to folders are not followed, and the site is left out.
@@ -206,7 +207,7 @@ def _shown(register: Register) -> list[Any]:
 
 
 def _key(*parts: Any) -> str:  # noqa: ANN401 -- any value of JSON
-    values = json.dumps([_maker(), *parts], sort_keys=True).encode()
+    values = json.dumps([_maker(), current().code, *parts], sort_keys=True).encode()
     return hashlib.sha256(values).hexdigest()
 
 

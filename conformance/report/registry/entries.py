@@ -1,7 +1,7 @@
 """What a registry keeps of each bundle, and of each that it refuses.
 
-Invariants: an entry is a function of the bundle's bytes and the verifier's answer, and of nothing else, so it is kept
-from build to build under their digests; every text in it is cut; a bundle that cannot be read, does not add up or
+Invariants: an entry is a function of the bundle's bytes, the verifier's answer and the language, of nothing else, so it
+is kept from build to build under these; every text in it is cut; a bundle that cannot be read, does not add up or
 cannot be shown is refused, whatever is wrong with it.
 """
 
@@ -18,7 +18,7 @@ from conformance.model.verdict import Verdict
 from conformance.report.bundle import Bundle, parse_bundle
 from conformance.report.findings import RecordJson, applied_waivers
 from conformance.report.formats import file_stem
-from conformance.report.material import Material
+from conformance.report.language import RECORD_LANGUAGE, current, speaking
 from conformance.report.proof import Standing, check_standings, requirement_standings
 from conformance.report.registry.verification import Finding, FindingKind, Verifier
 from conformance.report.text import cut, one_line
@@ -59,6 +59,7 @@ class Entry:
         record: the record's name (`digest_of`).
         subject_id: stands for the subject's whole name and vendor.
         download: the bundle's file name.
+        sentence, told: the outcome in one sentence, for programs in English, and in the language of the site.
         requirements: state, level and waived, by id.
         checks: state, level, waived and reason, by id.
         waived_until: by waived requirement, the first day on which a waiver of it ends.
@@ -77,6 +78,7 @@ class Entry:
     envoy: str
     outcome: str
     sentence: str
+    told: str
     totals: Mapping[str, int]
     started: str
     finished: str
@@ -128,14 +130,20 @@ class Entry:
 
 def read_entry(content: bytes, path: str, verifier: Verifier) -> Entry | Refusal:
     """Read a bundle, verify it, and keep what a registry shows of it."""
+    language = current().code
+    # What is kept stands in `index.json`, too, which programs read.
+    with speaking(RECORD_LANGUAGE):
+        return _read(content, path, verifier, language)
+
+
+def _read(content: bytes, path: str, verifier: Verifier, language: str) -> Entry | Refusal:
     digest = hashlib.sha256(content).hexdigest()
     try:
         bundle = parse_bundle(content, path)
-        material = bundle.material
         findings = list(verifier.verify(bundle))
         refused = [each.text for each in findings if each.kind is FindingKind.REFUSED]
         if not refused:
-            return _entry(content, digest, bundle, material, findings)
+            return _entry(content, digest, bundle, findings, language)
         reason = "; ".join(refused)
     except UsageError as problem:
         # Of the same bytes, the same reason: not where they lie.
@@ -145,8 +153,8 @@ def read_entry(content: bytes, path: str, verifier: Verifier) -> Entry | Refusal
     return Refusal(path, digest, one_line(reason, LONGEST_TEXT))
 
 
-def _entry(content: bytes, digest: str, bundle: Bundle, material: Material, findings: list[Finding]) -> Entry:
-    record = material.record
+def _entry(content: bytes, digest: str, bundle: Bundle, findings: list[Finding], language: str) -> Entry:
+    record = bundle.material.record
     if len(record["requirements"]) > MOST_REQUIREMENTS or len(record["results"]) > MOST_CHECKS:
         raise UsageError(
             f"names {len(record['requirements']):,} requirements and {len(record['results']):,} checks, "
@@ -156,6 +164,8 @@ def _entry(content: bytes, digest: str, bundle: Bundle, material: Material, find
     if too_long := [each for each in [*record["requirements"], *check_standings(record)] if len(each) > LONGEST_ID]:
         raise UsageError(f"has the id {too_long[0][:LONGEST_ID]}…, which is too long", next_step="keep it apart")
     subject = record["subject"]
+    with speaking(language):
+        told = cut(outcome_sentence(record), LONGEST_TEXT)
     for moment in (record["started"], record["finished"]):
         datetime.fromisoformat(moment)
     return Entry(
@@ -170,6 +180,7 @@ def _entry(content: bytes, digest: str, bundle: Bundle, material: Material, find
         envoy=cut(record["environment"]["envoy_version"], LONGEST_NAME),
         outcome=record["outcome"],
         sentence=cut(outcome_sentence(record), LONGEST_TEXT),
+        told=told,
         totals=dict(record["totals"]),
         started=record["started"],
         finished=record["finished"],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from conformance.report.language import RECORD_LANGUAGE, speaking
 from conformance.report.record_file import render_record
 from conformance.report.registry.entries import Entry
 from conformance.report.registry.register import Register, Subject
@@ -15,7 +16,9 @@ REGISTRY_SCHEMA = "meshmark/registry/1"
 
 
 def render_index(register: Register) -> bytes:
-    """The file. Texts are cut, as everywhere in the registry; the records hold them whole."""
+    """The file, in English whatever the site speaks. Texts are cut, as everywhere; the records hold them whole."""
+    with speaking(RECORD_LANGUAGE):
+        expiries = register.expiries()
     return render_record(
         {
             "schema": REGISTRY_SCHEMA,
@@ -34,7 +37,7 @@ def render_index(register: Register) -> bytes:
                     "what": each.what,
                     "state": each.state,
                 }
-                for each in register.expiries()
+                for each in expiries
             ],
             "requirements": register.texts(),
         }

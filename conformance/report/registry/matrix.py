@@ -11,48 +11,48 @@ from itertools import groupby
 
 from markupsafe import Markup
 
-from conformance.model.requirements import Area
 from conformance.model.verdict import Verdict
 from conformance.report.findings import area_of
+from conformance.report.language import say
 from conformance.report.proof import UNCHECKED, Standing
-from conformance.report.wording import AREA_TITLES, VERDICT_WORDS
+from conformance.report.wording import area_title
 
-__all__ = ["LEGEND", "WORDS", "area_title", "cell", "cells", "column_groups"]
+__all__ = ["cells", "column_groups", "legend"]
 
-WORDS = {verdict.value: word for verdict, word in VERDICT_WORDS.items()} | {
-    "waived": "Fail, waived",
-    UNCHECKED: "Not checked",
-    "absent": "Not named",
-}
-"""By look. What each means stands in the legend."""
-
-LEGEND = {
-    Verdict.PASS.value: "Every check of it that applies passed.",
-    Verdict.FAIL.value: "A check of it failed.",
-    "waived": "Every failed check of it is covered by a waiver that holds today. A fail stays a fail.",
-    Verdict.INCONCLUSIVE.value: "A check of it could not judge: nothing was learned.",
-    Verdict.ERROR.value: "A check of it ran into an error of the suite or its environment: nothing was learned.",
-    Verdict.NOT_RUN.value: "A check of it was not run: nothing was learned.",
-    Verdict.NOT_APPLICABLE.value: "The profile does not ask for it, or the subject does not declare the feature.",
-    UNCHECKED: "No check of that suite proves it.",
-    "absent": "The record does not name it: it belongs to another catalogue.",
-}
+LOOKS = (
+    Verdict.PASS.value,
+    Verdict.FAIL.value,
+    "waived",
+    Verdict.INCONCLUSIVE.value,
+    Verdict.ERROR.value,
+    Verdict.NOT_RUN.value,
+    Verdict.NOT_APPLICABLE.value,
+    UNCHECKED,
+    "absent",
+)
+"""All that a cell may look like; a class of the style sheet, a word and a meaning each."""
 
 
-def cell(standing: Standing | None) -> Markup:
-    """One cell."""
-    look = "absent" if standing is None else "waived" if standing.waived else standing.state
-    return Markup(f'<td class="m-{look}">{WORDS[look]}</td>')  # noqa: S704 -- of our own words only
+def legend() -> list[tuple[str, str, str]]:
+    """Every look, its word and its meaning."""
+    return [(look, say(f"cell.{look}"), say(f"cell_meaning.{look}")) for look in LOOKS]
 
 
 def cells(standings: Iterable[Standing | None]) -> Markup:
     """Cells side by side."""
-    return Markup("").join(cell(each) for each in standings)
+    made: dict[str, Markup] = {}
+    return Markup("").join(_cell(_look(each), made) for each in standings)
 
 
-def area_title(area: str) -> str:
-    """What an area is called; those that others added have their id only."""
-    return AREA_TITLES[Area(area)] if area in list(Area) else area
+def _look(standing: Standing | None) -> str:
+    return "absent" if standing is None else "waived" if standing.waived else standing.state
+
+
+def _cell(look: str, made: dict[str, Markup]) -> Markup:
+    # A matrix has as many cells as a registry has subjects and requirements, and few that differ.
+    if look not in made:
+        made[look] = Markup('<td class="m-{}">{}</td>').format(look, say(f"cell.{look}"))
+    return made[look]
 
 
 def column_groups(requirements: Sequence[str]) -> list[tuple[str, str, list[str]]]:

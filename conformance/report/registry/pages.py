@@ -12,16 +12,17 @@ from typing import Any
 
 from conformance.model.verdict import Outcome
 from conformance.report.bundle import Bundle
-from conformance.report.comparison import items_of, summary_of
+from conformance.report.comparison import OUTCOME_CLAUSES, items_of, summary_of
 from conformance.report.findings import area_of
 from conformance.report.formats import file_stem
 from conformance.report.html import SYMBOLS
+from conformance.report.language import current, say
 from conformance.report.registry.entries import Entry
-from conformance.report.registry.matrix import LEGEND, WORDS, area_title, cells, column_groups
+from conformance.report.registry.matrix import cells, column_groups, legend
 from conformance.report.registry.register import Register, Subject
 from conformance.report.templating import page_environment
 from conformance.report.text import count, cut, series
-from conformance.report.wording import OUTCOME_WORDS, totals_sentence
+from conformance.report.wording import OUTCOME_WORDS, area_title, totals_sentence
 
 __all__ = ["bundle_page", "changes_of", "matrix_page", "profile_id", "profiles_of", "subject_page"]
 
@@ -47,16 +48,15 @@ def matrix_page(register: Register, *, area: str = "", profile: str = "") -> byt
         "tone": "",
         "root": "" if whole else "../",
         "registry": register.title,
-        "heading": area_title(area) if area else f"Profile {cut(profile, 80)}" if profile else register.title,
+        "heading": _heading(register, area, profile),
         "as_of": register.today.isoformat() if whole else "",
         "summary": _summary(register, latest),
         "rows": rows,
         "groups": column_groups(columns),
         "many": len(columns) > WIDEST_PRINT,
-        "left_out": f"{count(missing, 'requirement')} that few records name have no column." if missing else "",
-        "filter_note": "The filter acts on the matrix below, too.",
+        "left_out": say("registry.no_column", number=missing) if missing else "",
         "outcomes": _outcomes(latest),
-        "meanings": _meanings(),
+        "meanings": legend(),
         "texts": [(each, texts[each]) for each in columns] if area else [],
         "areas": [
             (each, title, each == area)
@@ -66,6 +66,7 @@ def matrix_page(register: Register, *, area: str = "", profile: str = "") -> byt
             {"id": profile_id(name), "name": name, "number": number, "current": name == profile}
             for name, number in profiles_of(register).items()
         ],
+        "today": register.today,
         "expiries": register.expiries() if whole else [],
         "names": {each.id: each.latest.subject["name"] for each in register.subjects},
         "newest": register.entries[:MOST_NEWEST],
@@ -97,7 +98,7 @@ def subject_page(register: Register, subject: Subject) -> bytes:
         "shown": [{"entry": each} for each in shown],
         "more_runs": len(subject.entries) > len(shown),
         "groups": groups,
-        "meanings": _meanings(),
+        "meanings": legend(),
     }
     return _rendered("subject", context)
 
@@ -142,7 +143,7 @@ def profile_id(profile: str) -> str:
 
 
 def _rendered(name: str, context: Mapping[str, Any]) -> bytes:
-    return page_environment().get_template(f"registry/{name}.html.j2").render(context).encode()
+    return page_environment().get_template(f"registry/{name}.html.j2").render(language=current(), **context).encode()
 
 
 def _row(subject: Subject, register: Register, columns: Sequence[str]) -> dict[str, Any]:
@@ -176,24 +177,23 @@ def _outcome(entry: Entry) -> dict[str, str]:
 
 def _outcomes(entries: Sequence[Entry]) -> list[dict[str, Any]]:
     found = [each.outcome for each in entries]
-    return [{"id": each.value, "word": OUTCOME_WORDS[each], "number": found.count(each)} for each in Outcome]
+    return [{"id": each.value, "word": OUTCOME_CLAUSES[each], "number": found.count(each)} for each in Outcome]
 
 
 def _summary(register: Register, latest: Sequence[Entry]) -> str:
-    parts = [
-        f"{each['number']:,} {'is' if each['number'] == 1 else 'are'} {each['word'].lower()}"
-        for each in _outcomes(latest)
-        if each["number"]
-    ]
+    parts = [say(f"registry_count.{each['id']}", number=each["number"]) for each in _outcomes(latest) if each["number"]]
     lapsed = sum(1 for each in latest if each.lapsed(register.today))
     if lapsed:
-        parts.append(f"{count(lapsed, 'outcome')} rested on a waiver that has ended since")
-    sentence = f"{count(len(latest), 'subject')}: {series(parts)}." if parts else "No subject is registered yet."
+        parts.append(say("registry.lapsed_outcomes", number=lapsed))
+    subjects = count(len(latest), "subject")
+    sentence = say("registry.summary", subjects=subjects, parts=series(parts)) if parts else say("registry.empty")
     if not register.refusals:
         return sentence
-    number = len(register.refusals)
-    return f"{sentence} {count(number, 'bundle')} {'was' if number == 1 else 'were'} refused."
+    refused = say("registry.refused_bundles", number=len(register.refusals))
+    return f"{sentence} {refused}"
 
 
-def _meanings() -> list[tuple[str, str, str]]:
-    return [(look, WORDS[look], text) for look, text in LEGEND.items()]
+def _heading(register: Register, area: str, profile: str) -> str:
+    if area:
+        return area_title(area)
+    return say("registry.profile", profile=cut(profile, 80)) if profile else register.title

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 
+from conformance.report.language import say
 from conformance.report.proof import catalogue_order
 from conformance.report.registry.entries import Entry, Refusal
 from conformance.report.registry.verification import FindingKind
@@ -81,12 +82,12 @@ class Register:
         return {name: text for each in reversed(self.entries) for name, text in each.texts.items()}
 
     def expiries(self) -> list[Expiry]:
-        """What ends when, of each subject's newest bundle; the earliest first."""
+        """What ends when, of each subject's newest bundle, in the language of the moment; the earliest first."""
         found = []
         for subject in self.subjects:
             entry = subject.latest
             ends = [
-                (each["expires"], f"waiver of {each['check']} by {each['owner']}")
+                (each["expires"], say("registry.ends_waiver", check=each["check"], owner=each["owner"]))
                 for each in entry.waivers
                 if each["state"] == "applied"
             ]
@@ -100,10 +101,10 @@ class Register:
     def _state(self, day: date) -> str:
         left = (day - self.today).days
         if left < 0:
-            return "expired"
+            return say("registry.ended")
         if left <= SOON.days:
-            return "ends today" if left == 0 else f"ends in {left} {'day' if left == 1 else 'days'}"
-        return "holds"
+            return say("registry.ends_today") if left == 0 else say("registry.ends_soon", number=left)
+        return say("registry.holds")
 
 
 def make_register(

@@ -12,7 +12,7 @@ import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 
 from conformance.model.errors import SuiteFault
@@ -20,6 +20,7 @@ from conformance.report.bundle import RECORD, Bundle, parse_bundle
 from conformance.report.comparison import compare
 from conformance.report.comparison_page import render as render_comparison
 from conformance.report.formats import FORMATS
+from conformance.report.language import current, speaking
 from conformance.report.material import Material
 from conformance.report.registry.site import Output
 
@@ -99,11 +100,14 @@ def make_all(wanted: Sequence[Output]) -> Iterator[tuple[Output, bytes]]:
         return
     yield from ((each, each.make()) for each in wanted if not each.apart)
     # Started anew, not forked: whoever calls this may have threads.
+    make = partial(_make, current().code)
     with ProcessPoolExecutor(mp_context=multiprocessing.get_context("spawn")) as pool:
         for begin in range(0, len(apart), BATCH):
             batch = apart[begin : begin + BATCH]
-            yield from zip(batch, pool.map(_make, batch, chunksize=6), strict=True)
+            yield from zip(batch, pool.map(make, batch, chunksize=6), strict=True)
 
 
-def _make(output: Output) -> bytes:
-    return output.make()
+def _make(language: str, output: Output) -> bytes:
+    # Another process does not know which language was chosen here.
+    with speaking(language):
+        return output.make()
