@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ast
+import json
 import re
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from string import Formatter
 
@@ -13,14 +15,19 @@ import pytest
 from conformance.model.errors import UsageError
 from conformance.model.record import RunRecord, WaiverState
 from conformance.model.verdict import Outcome, Verdict
-from conformance.report import html, junit, language, templating, wording
+from conformance.report import comparison_page, html, junit, language, templating, wording
+from conformance.report.comparison import Comparison, compare
+from conformance.report.comparison_text import comparison_lines
 from conformance.report.language import current, languages, say, speaking
 from conformance.report.material import Material
+from conformance.report.registry import rendering
+from conformance.report.registry.build import build_registry
 from conformance.report.summary import summarize
 from conformance.report.text import count, cut, series
 
 from . import records
 from .pages import VOID, Page
+from .registries import TITLE, TODAY, fill
 
 ROOM = Path(language.__file__).parent
 ALL = [records.conformant, records.not_conformant, records.interrupted]
@@ -85,7 +92,7 @@ def test_every_key_that_is_used_exists_and_every_noun_is_known() -> None:
 
 
 def test_every_text_is_used() -> None:
-    sources = [*ROOM.rglob("*.py"), *(ROOM / "templates").rglob("*.j2")]
+    sources = [*ROOM.rglob("*.py"), *(ROOM.parent / "cli").rglob("*.py"), *(ROOM / "templates").rglob("*.j2")]
     said = "\n".join(file.read_text("utf-8") for file in sources)
     tables = set(re.findall(r'say\(\s*f?"([a-z_]+)\.[{"]', said)) | set(re.findall(r'Words\("([a-z_]+)"', said))
     tables |= {"label", "nouns"} | set(re.findall(r'"([a-z_]+)\.\{', said)) | set(re.findall(r'f"([a-z_]+)\.', said))
@@ -109,6 +116,18 @@ def test_no_template_holds_words(file: Path) -> None:
     assert [text for text in shown if re.search(r"[^\W\d_]", text)] == []
 
 
+def site_of(folder: Path, site: Path) -> Path:
+    """A registry in the language of the moment."""
+    build_registry(folder, site, title=TITLE, today=TODAY)
+    return site
+
+
+def comparison_of_two() -> Comparison:
+    """Two runs that differ in much."""
+    before, after = records.not_conformant(), replace(records.conformant(), seed=7, profile="strict")
+    return compare(Material(before.to_json()), Material(after.to_json()))
+
+
 @pytest.fixture
 def pseudo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """A language in which every text is marked."""
@@ -121,6 +140,7 @@ def pseudo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         marked.append(line)
     head = (ROOM / "languages" / "en.toml").read_text("utf-8").split("\n[series]")[0]
     (tmp_path / "qps.toml").write_text(head + "\n[series]" + "\n".join(marked), "utf-8")
+    (tmp_path / "en.toml").write_bytes((ROOM / "languages" / "en.toml").read_bytes())
     monkeypatch.setattr(language, "FOLDER", tmp_path)
     with speaking("qps"):
         assert all(
@@ -152,6 +172,63 @@ def test_nothing_on_a_page_is_said_past_the_languages(make: Callable[[], RunReco
     own = {requirement.id.partition("-")[0] for requirement in make().requirements}
     assert set(unmarked_words(page)) - own == set()
     assert "⟦" in page
+
+
+@pytest.mark.usefixtures("pseudo")
+def test_nothing_in_a_comparison_is_said_past_the_languages() -> None:
+    both = comparison_of_two()
+    own = {item.id.partition("-")[0] for item in [*both.checks, *both.requirements]}
+    page = comparison_page.render(both).decode()
+    assert set(unmarked_words(page)) - own == set()
+    assert len(both.ground) == 3
+    lines = [line for line in comparison_lines(both) if line and not line.startswith(("  MTLS", "! ", "  "))]
+    assert all("⟦" in line for line in lines)
+
+
+@pytest.mark.usefixtures("pseudo")
+def test_nothing_in_a_registry_is_said_past_the_languages(tmp_path: Path) -> None:
+    site = site_of(fill(tmp_path / "bundles"), tmp_path / "site")
+    pages = [each for each in site.rglob("*.html") if each.name not in ("report.html", "changes.html")]
+    assert {each.parent.name for each in pages} >= {"site", "areas", "profiles", "subjects"}
+    data = json.loads((site / "index.json").read_bytes())
+    own = {each.partition("-")[0] for each in data["requirements"]}
+    # Whoever builds it gives the title; the names of files and formats are the same in every language.
+    own |= set(TITLE.split())
+    own |= {"JSON", "record", "json", "junit", "xml", "index", "html", "meshmark", "zip"}
+    own |= {word for each in data["bundles"] for word in re.findall(r"[^\W\d_]+", each["bundle"])}
+    for each in pages:
+        assert set(unmarked_words(each.read_text("utf-8"))) - own == set(), each
+
+
+@pytest.mark.parametrize("code", TRANSLATED)
+def test_programs_read_the_same_in_every_language(code: str, tmp_path: Path) -> None:
+    folder = fill(tmp_path / "bundles")
+    english, both = site_of(folder, tmp_path / "english"), comparison_of_two()
+    said = both.to_json()
+    with speaking(code):
+        translated = site_of(folder, tmp_path / code)
+        assert both.to_json() == said
+        assert both.sentence != said["summary"]
+    assert (translated / "index.json").read_bytes() == (english / "index.json").read_bytes()
+    assert (translated / "index.html").read_bytes() != (english / "index.html").read_bytes()
+    for page in translated.rglob("*.html"):
+        assert Page.of(page.read_bytes()).all("html")[0].attributes["lang"] == code
+    assert f'xml:lang="{code}"' in (translated / "feed.xml").read_text("utf-8")
+
+
+def test_a_site_that_changes_its_language_is_made_anew_and_other_processes_speak_it_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = fill(tmp_path / "bundles")
+    site = site_of(folder, tmp_path / "site")
+    monkeypatch.setattr(rendering, "WORTH_PROCESSES", 1)
+    monkeypatch.setattr(rendering.os, "cpu_count", lambda: 2)
+    with speaking("de"):
+        site_of(folder, site)
+        monkeypatch.undo()
+        fresh = site_of(folder, tmp_path / "fresh")
+    for file in fresh.rglob("*"):
+        assert file.is_dir() or file.read_bytes() == (site / file.relative_to(fresh)).read_bytes(), file
 
 
 @pytest.mark.parametrize("code", TRANSLATED)

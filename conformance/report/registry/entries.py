@@ -140,10 +140,11 @@ def _read(content: bytes, path: str, verifier: Verifier, language: str) -> Entry
     digest = hashlib.sha256(content).hexdigest()
     try:
         bundle = parse_bundle(content, path)
+        record = bundle.material.record
         findings = list(verifier.verify(bundle))
         refused = [each.text for each in findings if each.kind is FindingKind.REFUSED]
         if not refused:
-            return _entry(content, digest, bundle, findings, language)
+            return _entry(content, bundle, record, findings, language)
         reason = "; ".join(refused)
     except UsageError as problem:
         # Of the same bytes, the same reason: not where they lie.
@@ -153,8 +154,7 @@ def _read(content: bytes, path: str, verifier: Verifier, language: str) -> Entry
     return Refusal(path, digest, one_line(reason, LONGEST_TEXT))
 
 
-def _entry(content: bytes, digest: str, bundle: Bundle, findings: list[Finding], language: str) -> Entry:
-    record = bundle.material.record
+def _entry(content: bytes, bundle: Bundle, record: RecordJson, findings: list[Finding], language: str) -> Entry:
     if len(record["requirements"]) > MOST_REQUIREMENTS or len(record["results"]) > MOST_CHECKS:
         raise UsageError(
             f"names {len(record['requirements']):,} requirements and {len(record['results']):,} checks, "
@@ -169,7 +169,7 @@ def _entry(content: bytes, digest: str, bundle: Bundle, findings: list[Finding],
     for moment in (record["started"], record["finished"]):
         datetime.fromisoformat(moment)
     return Entry(
-        file=digest,
+        file=hashlib.sha256(content).hexdigest(),
         size=len(content),
         record=bundle.record_digest,
         subject_id=_subject_id(subject),
