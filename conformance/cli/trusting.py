@@ -68,10 +68,13 @@ def verifier_of(trust: tuple[Path, ...], catalogues: tuple[Path, ...], today: da
     def verify(bundle: Bundle) -> list[Finding]:
         judged_by = bundle.material.record["suite"]["catalogue_digest"]
         found = verify_bundle(bundle, trusted, known.get(judged_by, own), at=at)
-        signed = (f"signed by {each.name} as {each.role} on {utc(each.at)}" for each in found.signatures)
+        signed = [
+            Finding.known(FindingKind.NOTE, f"finding_text.signed_{each.role}", name=each.name, at=utc(each.at))
+            for each in found.signatures
+        ]
         return [
             *(Finding(FindingKind.REFUSED, each.rstrip(".")) for each in found.refusals),
-            *(Finding(FindingKind.NOTE, each) for each in signed),
+            *signed,
         ]
 
     return Verifier(" ".join([*sorted(trusted), *sorted(known), today.isoformat()]), verify)

@@ -193,6 +193,13 @@ def test_the_command_takes_records_bundles_and_folders(tmp_path: Path, capfdbina
     assert call("compare", bundle, tmp_path / "a" / "record.json") == 1  # passes are gone
     assert call("compare", bundle, tmp_path / "a", "--format", "html", "--out", tmp_path / "c.html") == 1
     assert Page.of((tmp_path / "c.html").read_bytes()).all("h1")
+    capfdbinary.readouterr()
+    call("compare", bundle, tmp_path / "a", "--format", "json")
+    english = capfdbinary.readouterr().out
+    call("compare", bundle, tmp_path / "a", "--format", "json", "--language", "de")
+    assert capfdbinary.readouterr().out == english
+    assert call("compare", bundle, bundle, "--language", "de") == 0
+    assert "Keine Verschlechterung." in capfdbinary.readouterr().out.decode()
 
 
 @pytest.mark.parametrize("content", [None, b"", b"{}", b"PK"])

@@ -553,6 +553,11 @@ def test_the_command_says_what_it_did(tmp_path: Path, capsys: pytest.CaptureFixt
     said = capsys.readouterr().out
     assert "4 subjects, 5 bundles, 2 refused" in said
     assert "refused: bad/truncated.meshmark.zip: is no whole zip file" in said
+    assert call("registry", "build", folder, "--out", tmp_path / "de", "--language", "de") == 0
+    assert Page.of((tmp_path / "de/index.html").read_bytes()).all("title")[0].text == "Konformitätsregister"
+    page = next((tmp_path / "de").glob("bundles/*/index.html")).read_text("utf-8")
+    assert "nobody vouches" not in page
+    capsys.readouterr()
     assert call("registry", "build", tmp_path / "none", "--out", tmp_path / "site") == 2
     assert "is no folder" in capsys.readouterr().err
     (tmp_path / "site/mine").touch()

@@ -87,7 +87,7 @@ class Entry:
     waived_until: Mapping[str, str]
     waivers: tuple[Mapping[str, str], ...]
     signatures: tuple[str, ...]
-    findings: tuple[Mapping[str, str], ...]
+    findings: tuple[Mapping[str, Any], ...]
     texts: Mapping[str, str]
 
     @classmethod

@@ -73,7 +73,7 @@ def _bundle(entry: Entry, register: Register) -> dict[str, Any]:
         "waivers": [dict(each) for each in entry.waivers],
         "waivers_lapsed": [each["check"] for each in entry.lapsed(register.today)],
         "signatures": list(entry.signatures),
-        "findings": [dict(each) for each in entry.findings],
+        "findings": [{name: each[name] for name in ("kind", "text", "expires")} for each in entry.findings],
         "requirements": {
             name: {"state": standing.state, "level": standing.level, "waived": standing.waived}
             for name in entry.requirements

@@ -7,11 +7,12 @@ finding that refuses is enough for the bundle to be shown as refused and counted
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from enum import StrEnum
+from typing import Any
 
 from conformance.report.bundle import Bundle
-from conformance.report.text import count
+from conformance.report.language import say
 
 __all__ = ["UNTRUSTED", "Finding", "FindingKind", "Verifier"]
 
@@ -33,21 +34,29 @@ class Finding:
         kind: what it does.
         text: a sentence without an end.
         expires: the last day on which it holds, as `YYYY-MM-DD`: of a certificate that is its expiry. May be empty.
+        key, values: by which the languages know the text; without a key it is English everywhere.
 
     """
 
     kind: FindingKind
     text: str
     expires: str = ""
+    key: str = ""
+    values: Mapping[str, str | int] = field(default_factory=dict)
 
     @classmethod
-    def from_json(cls, values: Mapping[str, str]) -> Finding:
-        """The inverse of `to_json`."""
-        return cls(FindingKind(values["kind"]), values["text"], values["expires"])
+    def known(cls, kind: FindingKind, key: str, /, **values: str | int) -> Finding:
+        """A finding whose text stands in the languages' files."""
+        return cls(kind, say(key, **values), key=key, values=values)
 
-    def to_json(self) -> dict[str, str]:
-        """As it stands in a registry."""
-        return {"kind": self.kind.value, "text": self.text, "expires": self.expires}
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> Finding:
+        """The inverse of `to_json`."""
+        return cls(**{**values, "kind": FindingKind(values["kind"])})
+
+    def to_json(self) -> dict[str, Any]:
+        """As a registry keeps it."""
+        return asdict(self)
 
 
 @dataclass(frozen=True)
@@ -67,9 +76,8 @@ class Verifier:
 
 def _signatures(bundle: Bundle) -> list[Finding]:
     if not bundle.signatures:
-        return [Finding(FindingKind.WARNING, "unsigned: nobody vouches for it")]
-    number = count(len(bundle.signatures), "signature")
-    return [Finding(FindingKind.WARNING, f"{number}, not verified here, because no keys were given")]
+        return [Finding.known(FindingKind.WARNING, "finding_text.unsigned")]
+    return [Finding.known(FindingKind.WARNING, "finding_text.no_keys", number=len(bundle.signatures))]
 
 
 UNTRUSTED = Verifier("no keys", _signatures)
