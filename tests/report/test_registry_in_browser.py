@@ -12,6 +12,7 @@ from browser import Browser, browser
 
 from conformance.report.comparison import compare
 from conformance.report.comparison_page import render
+from conformance.report.language import speaking
 from conformance.report.material import Material
 from conformance.system.deadlines import until
 
@@ -19,9 +20,15 @@ from . import records
 from .registries import small_site
 
 
-@pytest.fixture(scope="module")
-def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """A page of every kind."""
+@pytest.fixture(scope="module", params=["en", "de"])
+def pages(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> dict[str, Path]:
+    """A page of every kind, in the shipped languages: words that are longer need more room."""
+    with speaking(request.param):
+        return made(tmp_path_factory)
+
+
+def made(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """The pages, in the language of the moment."""
     # A sub-path with characters that addresses have to escape: links are relative, so it does not matter.
     folder = tmp_path_factory.mktemp("some where")
     site = small_site(folder)
