@@ -20,7 +20,7 @@ def test_a_selection_of_nothing_is_refused(given, workplace: Workplace, refusal)
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["--format", "pdf"], "Invalid value for '--format': 'pdf' is not one of"),
+        (["--format", "docx"], "Invalid value for '--format': 'docx' is not one of"),
         (["--runtime", "magic"], "Invalid value for '--runtime': 'magic' is not one of"),
         (["--seed", "-1"], "Invalid value for '--seed': -1 is not in the range"),
         (["--seed", "one"], "Invalid value for '--seed': 'one' is not a valid integer"),
