@@ -41,4 +41,6 @@ class PrivateFolder:
     def remove(self) -> None:
         """Delete the folder and all that is in it."""
         shutil.rmtree(self.path, ignore_errors=True)
-        self._guard.release("folder", self.path)
+        # A thread that was not waited for may have made a file in it meanwhile. Then the guard deletes it, at its end.
+        if not self.path.exists():
+            self._guard.release("folder", self.path)
