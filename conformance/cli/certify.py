@@ -45,6 +45,13 @@ __all__ = ["command"]
     help="Language of the reports and of the summary.",
 )
 @trust_option(required=False)
+@click.option(
+    "--workers",
+    type=click.IntRange(1, 64),
+    default=1,
+    show_default=True,
+    help="Meshes at once, each with the subject started anew; not for a subject that somebody else runs.",
+)
 def command(
     runfile: Path,
     out: Path,
@@ -55,6 +62,7 @@ def command(
     formats: tuple[str, ...],
     language: str,
     trust: tuple[Path, ...],
+    workers: int,
 ) -> int:
     """Certify the subject of RUNFILE and write the reports.
 
@@ -70,10 +78,10 @@ def command(
         language=language,
         trust=trust,
     )
-    return run_pytest(runfile, options)
+    return run_pytest(runfile, options, workers=workers)
 
 
-def run_pytest(runfile: Path, options: RunOptions) -> int:
+def run_pytest(runfile: Path, options: RunOptions, *, workers: int = 1) -> int:
     """Run the plugin in this process, without the user's own pytest plugins and settings."""
     loaded = load_run(runfile, options)
     if "[" in str(runfile) or "::" in str(runfile):
@@ -81,6 +89,12 @@ def run_pytest(runfile: Path, options: RunOptions) -> int:
             "pytest takes `[` and `::` in a path for something else",
             where=str(runfile),
             next_step="rename the file, or call meshmark from its folder",
+        )
+    if workers > 1 and loaded.run_file.subject.url is not None:
+        raise UsageError(
+            "several meshes at once would call one subject at once",
+            where="--workers",
+            next_step="leave it out for a subject with `url:`",
         )
     _refuse_unwritable(options.out, options.formats)
     # A plugin that happens to be installed must not change a verdict, nor cost seconds.
@@ -100,6 +114,8 @@ def run_pytest(runfile: Path, options: RunOptions) -> int:
         *("-p", "no:terminal"),
         *("-p", "no:cacheprovider"),
         *("-p", "no:logging"),
+        # No check uses the temporary folders of pytest, and those of workers would stay.
+        *(("-p", "no:tmpdir", "-p", "xdist.plugin", "-n", str(workers), "--dist", "worksteal") if workers > 1 else ()),
         f"--meshmark-out={options.out}",
         *([f"--meshmark-only={','.join(sorted(options.only))}"] if options.only else []),
         *([f"--meshmark-seed={options.seed}"] if options.seed is not None else []),
