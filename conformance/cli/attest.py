@@ -8,7 +8,8 @@ from pathlib import Path
 import click
 
 from conformance.cli.certificate import CERTIFICATE_SUFFIX
-from conformance.cli.trusting import catalogue_option, read_whole, trust_option
+from conformance.cli.trust_option import trust_option
+from conformance.cli.trusting import catalogue_option, read_whole
 from conformance.cli.verify import told, verified_file
 from conformance.model.errors import ExitCode, UsageError
 from conformance.report.bundle import BUNDLE_SUFFIX, parse_bundle

@@ -11,7 +11,7 @@ from types import FrameType
 import click
 
 from conformance.cli.progress import Progress
-from conformance.cli.trusting import trust_option
+from conformance.cli.trust_option import trust_option
 from conformance.model.errors import SuiteFault, UsageError
 from conformance.plugin.loading import load_run
 from conformance.plugin.options import DEFAULT_OUT, RunOptions, RuntimeChoice, selected_checks

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import click
 
-from conformance.cli.trusting import trust_option
+from conformance.cli.trust_option import trust_option
 from conformance.envoy.choose import choose_runtime
 from conformance.mesh import Applications
 from conformance.model.errors import EnvironmentFault, ExitCode, MeshmarkError, UsageError

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import click
 
-from conformance.cli.trusting import trust_option, verifier_of
+from conformance.cli.trust_option import trust_option
+from conformance.cli.trusting import verifier_of
 from conformance.report.language import DEFAULT_LANGUAGE, languages, say, speaking
 from conformance.report.registry.build import build_registry
 from conformance.report.registry.verification import UNTRUSTED

@@ -17,21 +17,10 @@ from conformance.report.trust.known_catalogue import KnownCatalogue, read_catalo
 from conformance.report.trust.verification import verify_bundle
 from conformance.report.wording import utc
 
-__all__ = ["catalogue_option", "chosen_catalogue", "moment_of", "read_whole", "trust_option", "verifier_of"]
+__all__ = ["catalogue_option", "chosen_catalogue", "moment_of", "read_whole", "verifier_of"]
 
 Command = TypeVar("Command", bound=Callable[..., int])
 LARGEST_FILE = 64 * 1024 * 1024
-
-
-def trust_option(*, required: bool = True) -> Callable[[Command], Command]:
-    """`--trust`."""
-    return click.option(
-        "--trust",
-        type=click.Path(path_type=Path),
-        multiple=True,
-        required=required,
-        help="A public key, NAME.pub.pem, whose signatures count, or a folder of them. Repeatable.",
-    )
 
 
 def catalogue_option() -> Callable[[Command], Command]:

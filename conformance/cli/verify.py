@@ -8,7 +8,8 @@ from pathlib import Path
 import click
 
 from conformance.cli.certificate import CERTIFICATE_SUFFIX, verify_certificate
-from conformance.cli.trusting import catalogue_option, chosen_catalogue, moment_of, read_whole, trust_option
+from conformance.cli.trust_option import trust_option
+from conformance.cli.trusting import catalogue_option, chosen_catalogue, moment_of, read_whole
 from conformance.model.errors import ExitCode, UsageError
 from conformance.model.requirements import Role
 from conformance.report.bundle import BUNDLE_SUFFIX, parse_bundle
