@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -154,7 +155,11 @@ def contradictions(record: RecordJson) -> list[str]:
     Recomputed: results against the plan, the totals, the outcome, and the digests of the evidence that is there.
     """
     plan = {entry["check"]: entry for entry in record["plan"]}
-    problems = []
+    problems = [
+        f"{name}: {record[name]} is a leap second, which no clock of a run shows"
+        for name in ("started", "finished")
+        if not _on_a_clock(record[name])
+    ]
     for where in ("plan", "results"):
         times = Counter(entry["check"] for entry in record[where])
         problems += [f"{where}: {check} stands there {number} times" for check, number in times.items() if number > 1]
@@ -205,6 +210,15 @@ def contradictions(record: RecordJson) -> list[str]:
     if record["outcome"] != outcome:
         problems.append(f"outcome: is {record['outcome']}, recomputed {outcome}")
     return problems
+
+
+def _on_a_clock(moment: str) -> bool:
+    """RFC 3339 allows a sixtieth second; the clocks of computers have none."""
+    try:
+        datetime.fromisoformat(moment)
+    except ValueError:
+        return False
+    return True
 
 
 def _schema_problems(record: RecordJson) -> list[str]:

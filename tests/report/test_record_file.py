@@ -115,6 +115,10 @@ def test_the_name_of_a_record_does_not_depend_on_where_its_evidence_is() -> None
     assert canonical(core_of(core_of(record))) == canonical(core_of(record))
 
 
+def test_a_leap_second_is_refused_before_it_breaks_a_report(tmp_path: Path) -> None:
+    assert "leap second" in refused(records.conformant().to_json() | {"finished": "2026-12-31T23:59:60Z"}, tmp_path)
+
+
 def test_evidence_that_was_changed_is_found(tmp_path: Path) -> None:
     record = records.conformant().to_json()
     record["results"][0]["evidence"][0]["observed"]["added"] = True

@@ -457,7 +457,7 @@ BAD: dict[str, tuple[bytes, str]] = {
     "bomb": (zipped(**{"record.json": bytes(50_000_000)}), "compressed"),
     "outcome": (forged(lambda record: record.update(outcome="conformant")), "is no sound record"),
     "schema": (forged(lambda record: record.update(schema="meshmark/record/9")), "has the schema"),
-    "leap second": (forged(lambda record: record.update(finished="2026-11-03T23:59:60Z")), "cannot be shown"),
+    "leap second": (forged(lambda record: record.update(finished="2026-11-03T23:59:60Z")), "is a leap second"),
     "evidence at a leap second": (
         forged(lambda record: record["results"][0]["evidence"][0].update(at="2026-11-03T23:59:60Z")),
         "cannot be shown",
