@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from hypothesis import settings
+from postgres_server import PostgresServer, programs
 from workplace import Workplace
 
 from conformance.envoy.binary import installed_binary
@@ -70,6 +71,22 @@ def engine() -> Iterator[Any]:
 def image(engine: Any) -> ContainerImage:
     """The machine's Envoy as an image, which no machine has to fetch; also an HTTP server for whoever needs one."""
     return asyncio.run(build_image(installed_binary()))
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """A database server of the tests' own: skips where PostgreSQL is not; fails where MESHMARK_REQUIRE_POSTGRES=1."""
+    found = programs()
+    if found is None:
+        if os.environ.get("MESHMARK_REQUIRE_POSTGRES") == "1":
+            pytest.fail("PostgreSQL is required (MESHMARK_REQUIRE_POSTGRES=1) and not installed")
+        pytest.skip("PostgreSQL is not installed (Debian: postgresql)")
+    server = PostgresServer(found)
+    try:
+        server.start()
+        yield server
+    finally:
+        server.remove()
 
 
 @pytest.fixture(scope="session")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -26,7 +27,7 @@ STATUS = message_class("google.rpc.Status")
 RECEIVED_WITHIN_S = 5.0
 
 
-class RawStream:
+class RawStream(ABC):
     def __init__(self, call: Any, node_id: str) -> None:
         self.call = call
         self.node_id = node_id
@@ -63,8 +64,8 @@ class RawStream:
         assert response.type_url == ResourceType.EXTENSION_CONFIG.type_url, f"unnecessary: {response}"
         assert len(response.resources) == 1
 
-    async def ask_for_probe(self) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    async def ask_for_probe(self) -> None: ...
 
     def end(self) -> None:
         self.call.cancel()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
@@ -20,7 +21,7 @@ RATE_LIMIT = "envoy.filters.http.local_ratelimit"
 HTTP = "/filter_chains/0/filters/0/typed_config"
 
 
-class RulesRewritten(Modifier):
+class RulesRewritten(Modifier, ABC):
     """Changes the rules of the witness before they are made into a configuration."""
 
     def policy(self, policy: ServicePolicy) -> ServicePolicy:
@@ -29,12 +30,12 @@ class RulesRewritten(Modifier):
             return policy
         return replace(policy, access=self.rewritten(policy.access))
 
+    @abstractmethod
     def rewritten(self, rules: tuple[AccessRule, ...]) -> tuple[AccessRule, ...]:
         """The rules instead."""
-        raise NotImplementedError
 
 
-class RoutesRewritten(Modifier):
+class RoutesRewritten(Modifier, ABC):
     """Changes how the witness's rules stand in the inbound routes."""
 
     def resources(self, server: str, resources: Resources) -> Resources:
@@ -46,9 +47,9 @@ class RoutesRewritten(Modifier):
                 self.rewrite(route["typed_per_filter_config"][RBAC]["rbac"])
         return {**resources, ResourceType.ROUTE: routes}
 
+    @abstractmethod
     def rewrite(self, rbac: dict[str, Any]) -> None:
         """Change the rules of one route in place."""
-        raise NotImplementedError
 
 
 def url_paths(part: Any) -> Iterator[dict[str, Any]]:  # noqa: ANN401 -- any part of a resource

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -100,7 +101,7 @@ seed(
 # ---------------------------------------------------------------------- keys
 
 
-class OtherKeys(Behaviour):
+class OtherKeys(Behaviour, ABC):
     """Makes something else of the key sets that policies name. Once nobody's tokens count, it begins anew."""
 
     def __init__(self) -> None:
@@ -111,9 +112,9 @@ class OtherKeys(Behaviour):
         """Other keys in the policy of the mesh."""
         return (replace(change, put=tuple(self._changed(each) for each in change.put)),)
 
+    @abstractmethod
     def keys(self, keys: list[Any], first: list[Any], ever: list[Any]) -> list[Any]:
         """The keys that count, given those in the policy, those in the first one, and all that have ever been."""
-        raise NotImplementedError
 
     def _changed(self, policy: Any) -> Any:  # noqa: ANN401 -- any kind of policy
         if not isinstance(policy, MeshPolicy):

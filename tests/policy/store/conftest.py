@@ -3,30 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 
 import pytest
-from postgres_server import PostgresServer, programs
+from postgres_server import PostgresServer
 
 from conformance.policy.store.kept import KeptStore
 from conformance.policy.store.opening import open_store
-
-
-@pytest.fixture(scope="session")
-def postgres() -> Iterator[PostgresServer]:
-    found = programs()
-    if found is None:
-        if os.environ.get("MESHMARK_REQUIRE_POSTGRES") == "1":
-            pytest.fail("PostgreSQL is required (MESHMARK_REQUIRE_POSTGRES=1) and not installed")
-        pytest.skip("PostgreSQL is not installed (Debian: postgresql)")
-    server = PostgresServer(found)
-    try:
-        server.start()
-        yield server
-    finally:
-        server.remove()
 
 
 @pytest.fixture
