@@ -177,7 +177,7 @@ class MeshmarkSession:
         with speaking(self.options.language):
             try:
                 written = write_reports(material, self._folder(run.loaded), self.options.formats)
-            except EnvironmentFault as problem:
+            except (EnvironmentFault, UsageError) as problem:
                 self.summaries.append([*summarize(material.record), "", str(problem)])
                 return problem.exit_code
             self.summaries.append(summarize(material.record, list(written.values())))

@@ -149,7 +149,14 @@ def make_bundle(material: Material) -> Bundle:
     for name in REPORTS_INSIDE:
         content[f"{REPORTS}{FORMATS[name].file_name}"] = FORMATS[name].render(shown)
     for path in sorted(material.files):
-        content[f"{INPUTS}{inside(path)}"] = material.files[path]
+        place = f"{INPUTS}{inside(path)}"
+        if place in content:
+            raise UsageError(
+                f"two files of the run would lie at {place}",
+                where=path,
+                next_step="give the contracts names that differ in more than the way to their folder",
+            )
+        content[place] = material.files[path]
     files = [{"path": path, "size": len(each), "sha256": _sha256(each)} for path, each in content.items()]
     manifest = {"schema": BUNDLE_SCHEMA, "record": _sha256(content[RECORD]), "files": files, "left_out": left_out}
     bundle = Bundle(content, manifest)

@@ -167,6 +167,11 @@ def test_what_has_no_room_is_left_out_and_said(monkeypatch: pytest.MonkeyPatch) 
     assert {each["why"] for each in make_bundle(MATERIAL).manifest["left_out"]} == {"larger than an observation may be"}
 
 
+def test_no_file_takes_the_place_of_another() -> None:
+    with pytest.raises(UsageError, match=r"two files of the run would lie at inputs/a/api\.yaml"):
+        make_bundle(Material(MATERIAL.record, {"a/api.yaml": b"one", "../a/api.yaml": b"other"}))
+
+
 def test_a_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="cannot be read"):
         read_bundle(tmp_path / "none.meshmark.zip")
