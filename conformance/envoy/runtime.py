@@ -73,7 +73,7 @@ class SecurityServerSpec:
             "--disable-hot-restart",
             *("--drain-time-s", "1"),
             *("--parent-shutdown-time-s", "2"),
-            *("--file-flush-interval-msec", "10"),
+            *("--file-flush-interval-msec", "2"),
             # Warnings name a rejected configuration, a lost control plane, the reason of death; info is noise.
             *("--log-level", "warning"),
         ]

@@ -194,7 +194,7 @@ class HealthCheck:
 
     Attributes:
         path: asked by GET; an answer of 200 to 299 is healthy.
-        interval_s: from one question to the next.
+        interval_s: from the end of one question to the next.
         timeout_s: no answer by then is unhealthy.
         unhealthy_after: bad answers in a row that take an endpoint out.
         healthy_after: good answers in a row that bring it back.

@@ -9,8 +9,8 @@ from conformance.checks.catalogue import check
 from conformance.model.policy import Endpoint, HealthCheck
 from conformance.probe import Answer, EvidenceKind, Feature, Probe
 
-HEALTH = HealthCheck(path="/health", interval_s=0.2, timeout_s=0.2, unhealthy_after=5, healthy_after=1)
-"""Five bad answers in a row: an endpoint that is only slow for a second, because the machine is busy, stays in."""
+HEALTH = HealthCheck(path="/health", interval_s=0.1, timeout_s=1.0, unhealthy_after=3, healthy_after=1)
+"""Who says that it is sick is out at once; who is only slow for some seconds, because the machine is busy, stays in."""
 HEALTHY = "cluster.application-witness.membership_healthy"
 ROUND = 8
 """Calls that come by each of two endpoints several times."""
@@ -71,7 +71,7 @@ async def become(probe: Probe, path: str, *wanted: str) -> tuple[bool, dict[str,
 async def leaves_out_what_is_sick(probe: Probe) -> None:
     """An endpoint can be asked before a caller meets it: then nobody has to fail for others to learn that it is sick.
 
-    Two endpoints are asked by the subject's security server how they are, five times a second. One begins to answer
+    Two endpoints are asked by the subject's security server how they are, ten times a second. One begins to answer
     503. It must leave, by the security server's own count and by where calls go; and come back. (Envoy docs, "Health
     checking".)
     """
