@@ -8,7 +8,7 @@ READY := $(VENV)/.ready
 .PHONY: certify test lint selftest bench clean
 
 certify: $(READY)
-	$(VENV)/bin/meshmark certify fixtures/birth-registry.meshmark.yaml
+	$(VENV)/bin/meshmark certify fixtures/birth-registry.meshmark.yaml --workers 2
 
 test: $(READY)
 	$(VENV)/bin/pytest -n 2 --dist loadgroup

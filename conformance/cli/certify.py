@@ -77,11 +77,12 @@ def command(
         formats=formats or RunOptions().formats,
         language=language,
         trust=trust,
+        workers=workers,
     )
-    return run_pytest(runfile, options, workers=workers)
+    return run_pytest(runfile, options)
 
 
-def run_pytest(runfile: Path, options: RunOptions, *, workers: int = 1) -> int:
+def run_pytest(runfile: Path, options: RunOptions) -> int:
     """Run the plugin in this process, without the user's own pytest plugins and settings."""
     loaded = load_run(runfile, options)
     if "[" in str(runfile) or "::" in str(runfile):
@@ -89,12 +90,6 @@ def run_pytest(runfile: Path, options: RunOptions, *, workers: int = 1) -> int:
             "pytest takes `[` and `::` in a path for something else",
             where=str(runfile),
             next_step="rename the file, or call meshmark from its folder",
-        )
-    if workers > 1 and loaded.run_file.subject.url is not None:
-        raise UsageError(
-            "several meshes at once would call one subject at once",
-            where="--workers",
-            next_step="leave it out for a subject with `url:`",
         )
     _refuse_unwritable(options.out, options.formats)
     # A plugin that happens to be installed must not change a verdict, nor cost seconds.
@@ -104,6 +99,8 @@ def run_pytest(runfile: Path, options: RunOptions, *, workers: int = 1) -> int:
 
     # What is loaded by now stays to the end. pytest collects all garbage at its own end, five times.
     gc.freeze()
+    # A run makes much and keeps most of it, as evidence: to look for garbage as often as by default finds little.
+    gc.set_threshold(20_000, 20, 50)
 
     signal.signal(signal.SIGTERM, _interrupt)
     arguments = [
@@ -114,8 +111,6 @@ def run_pytest(runfile: Path, options: RunOptions, *, workers: int = 1) -> int:
         *("-p", "no:terminal"),
         *("-p", "no:cacheprovider"),
         *("-p", "no:logging"),
-        # No check uses the temporary folders of pytest, and those of workers would stay.
-        *(("-p", "no:tmpdir", "-p", "xdist.plugin", "-n", str(workers), "--dist", "worksteal") if workers > 1 else ()),
         f"--meshmark-out={options.out}",
         *([f"--meshmark-only={','.join(sorted(options.only))}"] if options.only else []),
         *([f"--meshmark-seed={options.seed}"] if options.seed is not None else []),
@@ -124,6 +119,7 @@ def run_pytest(runfile: Path, options: RunOptions, *, workers: int = 1) -> int:
         *(f"--meshmark-format={name}" for name in options.formats),
         f"--meshmark-language={options.language}",
         *(f"--meshmark-trust={path}" for path in options.trust),
+        f"--meshmark-workers={options.workers}",
     ]
     progress = Progress(loaded)
     code = pytest.main(arguments, plugins=[progress])

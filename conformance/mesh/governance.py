@@ -116,7 +116,8 @@ class Governance:
 
     async def start(self, first: Mapping[PolicyKey, Document | None]) -> int:
         """Start everything, and put the first policies in force beside those of the store; gives their version."""
-        store = await open_store(self._administration.store or f"sqlite:{self._folder / 'policies.db'}")
+        given = self._administration.store
+        store = await open_store(given or f"sqlite:{self._folder / 'policies.db'}", lasting=bool(given))
         self._exits.push_async_callback(store.close)
         self.store = self._keep(store)
         self.policy_admin = PolicyAdmin(

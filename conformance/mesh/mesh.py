@@ -20,7 +20,9 @@ from typing import TypeVar
 
 from conformance.authn.behaviour import Behaviour as DecisionBehaviour
 from conformance.controlplane.behaviour import Behaviour
+from conformance.controlplane.resources import ResourceType
 from conformance.controlplane.server import ControlPlane
+from conformance.controlplane.snapshot import Version
 from conformance.envoy.runtime import Runtime, SecurityServerSpec
 from conformance.mesh.administration import Administration
 from conformance.mesh.applications import Applications
@@ -104,6 +106,7 @@ class Mesh:
         """Set, and replaced by another one, when members come or go while the mesh runs."""
         self._baseline = 0
         self._imposters: dict[str, Endpoint] = {}
+        self._drained: Mapping[str, Version] = {}
         self._witnesses: dict[str, Endpoint] = {}
         self._modifiers = list(modifiers)
         self._administration = administration or Administration()
@@ -427,17 +430,26 @@ class Mesh:
                     detail=str({**propagation.rejected, **propagation.unacknowledged}),
                     next_step="report this as a defect of meshmark, with the record",
                 )
-        await until(
-            self._nothing_drains, what="connections of earlier certificates are closed", timeout=self.timeouts.observed
-        )
+        await self._until_drained()
         self.witness.forget()
         self.collector.forget()
 
-    async def _nothing_drains(self) -> bool:
-        """No connection is about to be closed because a certificate was revoked; the next check would feel it."""
-        servers = [member.running.admin for member in self.members.values()]
-        draining = await asyncio.gather(*(admin.stats(DRAINING) for admin in servers))
-        return not any(count for counts in draining for count in counts.values())
+    async def _until_drained(self) -> None:
+        """Wait until no connection is about to be closed because a listener changed, as when a certificate is revoked;
+        the next check would feel it. Whose listeners are what they were need not be asked.
+        """
+        listeners = {
+            name: self.governance.control_plane.status(name).types[ResourceType.LISTENER].current
+            for name in self.members
+        }
+        changed = [name for name, version in listeners.items() if self._drained.get(name) != version]
+
+        async def nothing_drains() -> bool:
+            counts = await asyncio.gather(*(self.members[name].running.admin.stats(DRAINING) for name in changed))
+            return not any(count for each in counts for count in each.values())
+
+        await until(nothing_drains, what="connections of earlier listeners are closed", timeout=self.timeouts.observed)
+        self._drained = listeners
 
     # ------------------------------------------------------------------ names
 

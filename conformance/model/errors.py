@@ -14,6 +14,7 @@ something could not be observed at all. Each names where, what and what to do ne
 from __future__ import annotations
 
 from enum import IntEnum
+from typing import Any
 
 __all__ = [
     "DeadlineExceeded",
@@ -49,12 +50,20 @@ class MeshmarkError(Exception):
         self.detail = detail
         super().__init__(what)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """To be sent from process to process; by default an exception can be made from `args` only."""
+        return _without_init, (type(self), self.what), vars(self)
+
     def __str__(self) -> str:
         lines = [f"{self.where}: {self.what}" if self.where else self.what]
         if self.detail:
             lines += [f"  {line}" for line in self.detail.rstrip().splitlines()]
         lines.append(f"  next: {self.next_step}")
         return "\n".join(lines)
+
+
+def _without_init(kind: type[MeshmarkError], what: str) -> MeshmarkError:
+    return kind.__new__(kind, what)
 
 
 class UsageError(MeshmarkError):

@@ -67,7 +67,7 @@ class CheckItem(pytest.Item):
         collector = self.parent
         assert isinstance(collector, RunFileCollector)  # noqa: S101 -- only it makes items
         run = collector.meshmark.open_run(self.path)
-        result = run.execute(self.entry) if self.entry.run else self.entry.unrun_result()
+        result = collector.meshmark.execute(self.path, self.entry) if self.entry.run else self.entry.unrun_result()
         self.user_properties.append((RESULT_PROPERTY, json.dumps(result.to_json())))
         self.user_properties.append((ENVIRONMENT_PROPERTY, json.dumps(run.environment)))
         if run.trouble is not None:

@@ -31,6 +31,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--meshmark-language", metavar="CODE", default="en", help="language of the reports and of the summary"
     )
     group.addoption("--meshmark-trust", metavar="KEY", action="append", help="a public key whose signatures count")
+    group.addoption("--meshmark-workers", metavar="N", type=int, default=1, help="meshes at once")
     group.addoption("--meshmark-run-file", metavar="FILE", help="the run file behind the fixtures `mesh` and `probe`")
 
 

@@ -112,6 +112,12 @@ def load_run(path: Path, options: RunOptions) -> LoadedRun:
     _refuse_bad_names(source, catalogue)
     _refuse_bad_waivers(source, waivers, catalogue)
     _refuse_bad_placeholders(source)
+    if options.workers > 1 and run_file.subject.url is not None:
+        raise source.refuse(
+            ("subject", "url"),
+            "several meshes at once would call one subject at once",
+            next_step="leave out --workers for a subject with `url:`",
+        )
     only = options.only
     if only is not None and (unknown := sorted(only - {check.id for check in catalogue.checks})):
         raise UsageError(

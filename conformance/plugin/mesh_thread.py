@@ -31,7 +31,10 @@ class MeshThread:
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         """Run a coroutine to its end. An interrupt of the waiting thread cancels it and waits for its clean-up."""
-        future = self.submit(work)
+        return self.wait_for(self.submit(work))
+
+    def wait_for(self, future: concurrent.futures.Future[T]) -> T:
+        """The result of what was submitted, else as `run`."""
         try:
             return future.result()
         except KeyboardInterrupt:

@@ -29,6 +29,7 @@ class RunOptions:
         formats: of the reports.
         language: of the reports and of the summary.
         trust: public keys, or folders of them, whose signatures on waivers count.
+        workers: meshes at once.
 
     """
 
@@ -40,6 +41,7 @@ class RunOptions:
     formats: tuple[str, ...] = DEFAULT_FORMATS
     language: str = DEFAULT_LANGUAGE
     trust: tuple[Path, ...] = ()
+    workers: int = 1
 
 
 def selected_checks(only: str | None) -> frozenset[str] | None:

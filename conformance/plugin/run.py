@@ -5,6 +5,7 @@ from __future__ import annotations
 import platform
 import shlex
 from collections.abc import Coroutine, Mapping, Sequence
+from concurrent.futures import Future
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, TypeVar
@@ -44,6 +45,7 @@ class Run:
         self._guard: Guard | None = None
         self._mesh: Mesh | None = None
         self._execution: Execution | None = None
+        self._closing: Future[None] | None = None
 
     def execute(self, entry: PlanEntry) -> Result:
         """Run one check; starts the mesh if this is the first. When the mesh cannot be used: a result `not-run`."""
@@ -72,15 +74,21 @@ class Run:
             raise SuiteFault("the mesh was not started", next_step="call `start` first")
         return self._thread.run(work)
 
+    def begin_to_close(self) -> None:
+        """Have the mesh stop while the caller does something else; `close` waits for it."""
+        if self._thread is not None and self._mesh is not None and self._closing is None:
+            self._closing = self._thread.submit(self._mesh.__aexit__())
+
     def close(self) -> None:
         """Stop everything."""
+        self.begin_to_close()
         if self._thread is not None:
-            if self._mesh is not None:
-                self._thread.run(self._mesh.__aexit__())
+            if self._closing is not None:
+                self._thread.wait_for(self._closing)
             self._thread.close()
         if self._guard is not None:
             self._guard.close()
-        self._thread = self._guard = self._mesh = self._execution = None
+        self._thread = self._guard = self._mesh = self._execution = self._closing = None
 
     def _start(self) -> Execution:
         loaded = self.loaded

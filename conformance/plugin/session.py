@@ -1,7 +1,7 @@
 """The runs of one pytest session: opened when a run file is collected, closed and recorded when the session ends.
 
-With pytest-xdist each worker has a mesh of its own and runs its share; results travel inside pytest's reports, and the
-controller alone writes.
+Several meshes share a run if that is asked for (`workers`). Each worker of pytest-xdist has a mesh of its own, too, and
+runs its share; results travel inside pytest's reports, and the controller alone writes.
 """
 
 from __future__ import annotations
@@ -15,11 +15,13 @@ from typing import Final
 import pytest
 
 from conformance.model.errors import EnvironmentFault, ExitCode, UsageError
+from conformance.model.record import PlanEntry
 from conformance.model.verdict import Result, exit_code_of, now
-from conformance.plugin.collection import ENVIRONMENT_PROPERTY, RESULT_PROPERTY, TROUBLE_PROPERTY
+from conformance.plugin.collection import ENVIRONMENT_PROPERTY, RESULT_PROPERTY, TROUBLE_PROPERTY, CheckItem
 from conformance.plugin.loading import LoadedRun, load_run
 from conformance.plugin.options import RunOptions, selected_checks
 from conformance.plugin.run import Run, make_record
+from conformance.plugin.workers import Workers
 from conformance.report.formats import FORMATS, ensure_available, write_reports
 from conformance.report.language import languages, speaking
 from conformance.report.material import Material
@@ -46,6 +48,7 @@ class MeshmarkSession:
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
         self._runs: dict[Path, Run] = {}
+        self._workers: dict[Path, Workers] = {}
         self._own: dict[Path, Run] = {}
         self._findings: dict[Path, Findings] = {}
         self._not_passed = 0
@@ -59,7 +62,7 @@ class MeshmarkSession:
         """From pytest's command line.
 
         Raises:
-            UsageError: a report format or language does not exist, or no check is selected.
+            UsageError: a report format or language does not exist, no check is selected, or no mesh.
             EnvironmentFault: a report format needs a library that this machine does not have.
 
         """
@@ -79,6 +82,8 @@ class MeshmarkSession:
                 where="--meshmark-language",
                 next_step=f"choose from {', '.join(languages())}",
             )
+        if option("--meshmark-workers") < 1:
+            raise UsageError("a run needs a mesh", where="--meshmark-workers", next_step="give 1 or more")
         return RunOptions(
             out=Path(option("--meshmark-out")),
             only=selected_checks(option("--meshmark-only")),
@@ -88,6 +93,7 @@ class MeshmarkSession:
             formats=tuple(formats) if formats else RunOptions().formats,
             language=language,
             trust=tuple(Path(each) for each in option("--meshmark-trust") or ()),
+            workers=option("--meshmark-workers"),
         )
 
     def open_run(self, path: Path) -> Run:
@@ -102,6 +108,10 @@ class MeshmarkSession:
             self._runs[path] = Run(load_run(shown, self.options), self.options)
         return self._runs[path]
 
+    def execute(self, path: Path, entry: PlanEntry) -> Result:
+        """Run one check of a run file, on whichever of its meshes."""
+        return (self._workers.get(path) or self._runs[path]).execute(entry)
+
     def path_of(self, nodeid: str) -> Path:
         """The run file of an item, or of itself."""
         return Path(os.path.normpath(self._config.rootpath / nodeid.partition("::")[0]))
@@ -113,6 +123,15 @@ class MeshmarkSession:
         return self._own[path]
 
     # ------------------------------------------------------------------ hooks
+
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        """What is to be run is known, and no mesh has been started yet."""
+        if (count := self._config.getoption("--meshmark-workers")) < 2 or self._config.option.collectonly:
+            return
+        for path, run in self._runs.items():
+            items = (item for item in session.items if isinstance(item, CheckItem) and item.path == path)
+            if len(entries := [item.entry for item in items if item.entry.run]) > 1:
+                self._workers[path] = Workers(run, entries, count)
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Collect the results, on the controller those of all workers."""
@@ -136,11 +155,16 @@ class MeshmarkSession:
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
-        """Write, then stop everything: whoever is impatient with the clean-up must not lose the record."""
+        """Write while the meshes stop, but before if it was an interrupt: who is impatient must not lose the record."""
+        if not self._interrupted:
+            for run in self._runs.values():
+                run.begin_to_close()
         try:
             if not hasattr(self._config, "workerinput") and not self._config.option.collectonly:
                 self._write(session)
         finally:
+            for workers in self._workers.values():
+                workers.close()
             for run in (*self._runs.values(), *self._own.values()):
                 run.close()
 

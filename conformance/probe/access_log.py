@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import defaultdict
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,8 @@ __all__ = ["AccessLog", "LogLine"]
 
 LogLine = Mapping[str, Any]
 """One line: `kind` is `inbound` or `outbound` for a call, `connection` for a connection that has ended."""
+INDEXED = ("nonce", "policy")
+"""Fields by which lines are looked for again and again; the rarer one first."""
 
 
 class AccessLog:
@@ -20,12 +23,13 @@ class AccessLog:
         self._path = path
         self._offset = 0
         self._lines: list[LogLine] = []
-        self._by_nonce: dict[object, list[LogLine]] = {}
+        self._indexes: dict[str, defaultdict[object, list[LogLine]]] = {key: defaultdict(list) for key in INDEXED}
 
     def lines(self, **wanted: object) -> list[LogLine]:
         """The lines whose fields have these values, such as `kind="inbound", nonce=...`."""
         self._read_on()
-        among = self._by_nonce.get(wanted["nonce"], []) if "nonce" in wanted else self._lines
+        index = next((key for key in INDEXED if key in wanted), None)
+        among = self._lines if index is None else self._indexes[index].get(wanted[index], [])
         return [line for line in among if all(line.get(key) == value for key, value in wanted.items())]
 
     def _read_on(self) -> None:
@@ -40,4 +44,5 @@ class AccessLog:
         for text in complete.splitlines():
             line = json.loads(text)
             self._lines.append(line)
-            self._by_nonce.setdefault(line.get("nonce"), []).append(line)
+            for key, index in self._indexes.items():
+                index[line.get(key)].append(line)

@@ -33,6 +33,9 @@ def certifying() -> None:
                 all_checks_but_generated_input=lambda: _run(
                     MESHMARK, "certify", RUN_FILE, "--only", everything, *out, incomplete=True
                 ),
+                the_same_on_two_meshes=lambda: _run(
+                    MESHMARK, "certify", RUN_FILE, "--only", everything, "--workers", "2", *out, incomplete=True
+                ),
             )
         )
 

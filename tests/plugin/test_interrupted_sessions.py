@@ -26,10 +26,12 @@ def start_pytest(workplace: Workplace, *arguments: str) -> subprocess.Popen[str]
     )
 
 
-@pytest.mark.parametrize("workers", [(), ("-p", "xdist", "-n", "2")], ids=["alone", "two workers"])
+@pytest.mark.parametrize(
+    "workers", [(), ("-p", "xdist", "-n", "2"), ("--meshmark-workers", "2")], ids=["alone", "xdist", "two workers"]
+)
 async def test_an_interrupted_session_is_recorded_and_leaves_nothing(workers, workplace: Workplace):
     file = workplace.citizen_id("hangs", timeouts={"request": 600, "check": 600})
-    process = start_pytest(workplace, *workers, "--meshmark-only", "API-002", file)
+    process = start_pytest(workplace, *workers, "--meshmark-only", "API-001,API-002", file)
 
     def asked() -> bool:
         # The calls before the one that hangs are in the access log.

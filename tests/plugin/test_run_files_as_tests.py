@@ -110,10 +110,11 @@ def test_the_last_failed_are_run_again(workplace, run_pytest):
     assert {check for check, verdict in verdicts(workplace.record()).items() if verdict not in unrun} == {"API-001"}
 
 
-def test_workers_share_the_checks_and_one_record_tells_of_all(workplace, run_pytest):
+@pytest.mark.parametrize("workers", [("-p", "xdist", "-n", "2"), ("--meshmark-workers", "2")], ids=["xdist", "own"])
+def test_workers_share_the_checks_and_one_record_tells_of_all(workers, workplace, run_pytest):
     file = with_a_key_twice(workplace)
     alone = run_pytest(file, "--meshmark-only", CHEAP, "--meshmark-out", "alone")
-    shared = run_pytest(file, "--meshmark-only", CHEAP, "--meshmark-out", "shared", "-p", "xdist", "-n", "2")
+    shared = run_pytest(file, "--meshmark-only", CHEAP, "--meshmark-out", "shared", *workers)
     one, two = workplace.record("alone"), workplace.record("shared")
     assert alone.ret == shared.ret == 1
     assert verdicts(one) == verdicts(two)
@@ -128,9 +129,10 @@ def test_workers_share_the_checks_and_one_record_tells_of_all(workplace, run_pyt
     assert shared.stdout.str().count("= meshmark =") == 1
 
 
-def test_workers_that_cannot_start_their_mesh_say_why(workplace, run_pytest):
+@pytest.mark.parametrize("workers", [("-p", "xdist", "-n", "2"), ("--meshmark-workers", "2")], ids=["xdist", "own"])
+def test_workers_that_cannot_start_their_mesh_say_why(workers, workplace, run_pytest):
     file = workplace.run_file(subject={"command": ["{python}", "-c", "raise SystemExit('not today')"]})
-    done = run_pytest(file, "--meshmark-only", "API-001,ROUTE-001", "-p", "xdist", "-n", "2")
+    done = run_pytest(file, "--meshmark-only", "API-001,ROUTE-001", *workers)
     assert done.ret == 4
     assert workplace.record()["trouble"].startswith("building block things exited with code 1 before it was ready")
 
@@ -172,6 +174,7 @@ def test_a_wrong_run_file_beside_a_good_one_is_still_a_mistake_of_the_user(workp
         ("--meshmark-only=", "--only names no check"),
         ("--meshmark-format=docx", "--meshmark-format: no report format is called docx"),
         ("--meshmark-language=xx", "--meshmark-language: reports do not speak 'xx'"),
+        ("--meshmark-workers=0", "--meshmark-workers: a run needs a mesh"),
         ("--meshmark-runtime=magic", "*--meshmark-runtime: invalid choice: 'magic'*"),
     ],
 )

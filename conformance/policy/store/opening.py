@@ -13,22 +13,23 @@ from conformance.policy.store.kept import KeptStore
 __all__ = ["open_store"]
 
 
-async def open_store(url: str) -> KeptStore:
+async def open_store(url: str, *, lasting: bool = True) -> KeptStore:
     """Open a store, and make it if it is not there yet.
 
     Args:
         url: `sqlite:PATH` or a path: a file, for processes of one machine; `postgresql://...`: a PostgreSQL database,
             for any number of machines (needs the extra `postgres`).
+        lasting: False for a file that goes with the process; then no commit waits for the disk.
 
     Raises:
         UsageError: the URL names no store, or something that is not a store of this schema.
         EnvironmentFault: it cannot be opened.
 
     """
-    return KeptStore(await asyncio.to_thread(_database, url))
+    return KeptStore(await asyncio.to_thread(_database, url, lasting))
 
 
-def _database(url: str) -> Database:
+def _database(url: str, lasting: bool) -> Database:
     scheme = urlsplit(url).scheme
     if scheme in {"postgresql", "postgres"}:
         try:
@@ -51,4 +52,4 @@ def _database(url: str) -> Database:
         )
     from conformance.policy.store.sqlite import SqliteDatabase  # noqa: PLC0415 -- not needed beside PostgreSQL
 
-    return SqliteDatabase(Path(path).absolute())
+    return SqliteDatabase(Path(path).absolute(), lasting=lasting)

@@ -1,7 +1,8 @@
 """A store in one file, by SQLite: for one machine, with as many processes on it as one likes.
 
-Invariants: a commit is on the disk before it is acknowledged (write-ahead log, `synchronous=FULL`); the file is the
-owner's alone; a file that is not a store of this schema is refused, and never written to.
+Invariants: a commit is on the disk before it is acknowledged (write-ahead log, `synchronous=FULL`), unless the store
+goes with the process; the file is the owner's alone; a file that is not a store of this schema is refused, and never
+written to.
 """
 
 from __future__ import annotations
@@ -82,9 +83,11 @@ class SqliteSession:
 class SqliteDatabase:
     """The file of a store; made if it is not there."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, lasting: bool = True) -> None:
+        """`lasting`: what is committed outlives the machine's sudden end."""
         self.where = str(path)
         self._path = path
+        self._synchronous = "FULL" if lasting else "OFF"
         self._reader: sqlite3.Connection | None = None
         self._writer: sqlite3.Connection | None = None
         self._make_file()
@@ -201,7 +204,7 @@ class SqliteDatabase:
                 next_step="use the version of meshmark that wrote it, export the policies there and apply them here",
             )
         connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute(f"PRAGMA synchronous = {self._synchronous}")
         connection.execute("PRAGMA foreign_keys = ON")
 
     @contextmanager
