@@ -12,6 +12,7 @@ import click
 
 from conformance.cli.progress import Progress
 from conformance.cli.trust_option import trust_option
+from conformance.controlplane.garbage import collect_seldom
 from conformance.model.errors import SuiteFault, UsageError
 from conformance.plugin.loading import load_run
 from conformance.plugin.options import DEFAULT_OUT, RunOptions, RuntimeChoice, selected_checks
@@ -99,8 +100,7 @@ def run_pytest(runfile: Path, options: RunOptions) -> int:
 
     # What is loaded by now stays to the end. pytest collects all garbage at its own end, five times.
     gc.freeze()
-    # A run makes much and keeps most of it, as evidence: to look for garbage as often as by default finds little.
-    gc.set_threshold(20_000, 20, 50)
+    collect_seldom()
 
     signal.signal(signal.SIGTERM, _interrupt)
     arguments = [

@@ -15,5 +15,5 @@ YOUNGER_COLLECTIONS = 20
 
 
 def collect_seldom() -> None:
-    """For a process that is a control plane and little else: look for cycles after 50,000 new objects, not 700."""
+    """For a process that is a control plane, or runs one: look for cycles after 50,000 new objects, not 700."""
     gc.set_threshold(NEW_OBJECTS, YOUNGER_COLLECTIONS, YOUNGER_COLLECTIONS)

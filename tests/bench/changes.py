@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import multiprocessing
 import time
-from contextlib import AsyncExitStack
+from collections.abc import Iterator
+from contextlib import AsyncExitStack, contextmanager
+from multiprocessing.connection import Connection
 
 import click
 
 from conformance.mesh import CALLER, WITNESS, Mesh, Propagation
-from conformance.model.policy import AccessRule, ServicePolicy
+from conformance.model.policies import Kind
+from conformance.model.policy import AccessRule, Endpoint, ServicePolicy
+from conformance.policy.client import ANY
+from conformance.policy.documents import to_document
 from conformance.probe import KeptConnection
+from conformance.system.deadlines import until
 from tests.bench.measuring import Series, compare, taking_turns_async
 from tests.bench.meshes import guarded, mesh_of_reference
 
@@ -32,22 +39,61 @@ async def _enforcement() -> None:
         async with mesh_of_reference(guard) as mesh:
             outbound = mesh.members[CALLER].outbound
             assert outbound is not None
-            async with KeptConnection(outbound, timeout=10) as connection:
-                granted = mesh.policies[WITNESS]
-                await _until(connection, 200)
+            granted = mesh.policies[WITNESS]
+            operator = await mesh.governance.policy_admin.client()
+            with _caller(outbound) as caller:
+                await asyncio.to_thread(_answer_to, caller, 200)
                 for number in range(CHANGES):
                     expected = 403 if number % 2 == 0 else 200
-                    with change.measured():
-                        await mesh.announce(granted.changed(access=() if expected == 403 else granted.access))
-                        await _until(connection, expected)
-                    with call.measured():
-                        await connection.call(f"/{WITNESS}/")
+                    changed = granted.changed(access=() if expected == 403 else granted.access)
+                    begun = time.monotonic()
+                    caller.send(expected)
+                    await operator.put((Kind.SERVICE, WITNESS), to_document(changed), expected=ANY, note="a change")
+                    enforced, plain = await asyncio.to_thread(caller.recv)
+                    change.times.append(enforced - begun)
+                    call.times.append(plain)
     compare([call, change])
 
 
-async def _until(connection: KeptConnection, status: int) -> None:
-    while (await connection.call(f"/{WITNESS}/")).status != status:
-        pass
+def _answer_to(caller: Connection, expected: int) -> None:
+    caller.send(expected)
+    caller.recv()
+
+
+@contextmanager
+def _caller(outbound: Endpoint) -> Iterator[Connection]:
+    """The application: a process of its own, for it must not take time from those who put the change in force."""
+    spawning = multiprocessing.get_context("spawn")
+    here, there = spawning.Pipe()
+    process = spawning.Process(target=_go_on_calling, args=(outbound, there))
+    process.start()
+    try:
+        yield here
+    finally:
+        here.send(None)
+        process.join()
+
+
+def _go_on_calling(outbound: Endpoint, orders: Connection) -> None:
+    """Told a status, call until it is answered; give when that was, and how long one more call took."""
+
+    async def obey() -> None:
+        async with KeptConnection(outbound, timeout=10) as connection:
+            while (expected := orders.recv()) is not None:
+                await _until_answered(connection, expected)
+                enforced = time.monotonic()
+                plain = await connection.call(f"/{WITNESS}/")
+                orders.send((enforced, plain.duration_s))
+
+    asyncio.run(obey())
+
+
+async def _until_answered(connection: KeptConnection, status: int) -> None:
+    async def answered() -> bool:
+        return (await connection.call(f"/{WITNESS}/")).status == status
+
+    # It pauses between its calls, or they would take the processors from those who are to be measured.
+    await until(answered, what=f"a call is answered {status}", timeout=10)
 
 
 def among_many() -> None:
