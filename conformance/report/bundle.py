@@ -27,7 +27,7 @@ from typing import Any
 from conformance.model.canonical import canonical
 from conformance.model.errors import UsageError
 from conformance.report.material import Material
-from conformance.report.record_file import core_of, parse_record
+from conformance.report.record_file import parse_record
 
 __all__ = [
     "BUNDLE_SCHEMA",
@@ -145,9 +145,9 @@ def make_bundle(material: Material) -> Bundle:
     kept, left_out = _evidence(material)
     # Reports show what the bundle holds, so that they can be rendered anew from it, and compared.
     shown = _without(material, {each["sha256"] for each in left_out})
-    content = {RECORD: canonical(core_of(material.record)), **kept}
+    content = {RECORD: material.core, **kept}
     for name in REPORTS_INSIDE:
-        content[f"{REPORTS}{FORMATS[name].file_name}"] = FORMATS[name].render(shown)
+        content[f"{REPORTS}{FORMATS[name].file_name}"] = FORMATS[name].of(shown)
     for path in sorted(material.files):
         place = f"{INPUTS}{inside(path)}"
         if place in content:

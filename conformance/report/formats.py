@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from conformance.model.errors import EnvironmentFault, UsageError
+from conformance.report.language import current
 from conformance.report.material import Material
 
 __all__ = [
@@ -50,6 +51,13 @@ class Format:
         module, _, name = self.function.partition(":")
         found: Callable[[Material], bytes] = getattr(importlib.import_module(f"conformance.report.{module}"), name)
         return found
+
+    def of(self, material: Material) -> bytes:
+        """The report of a record, in the language that is spoken."""
+        key = self.function, current().code
+        if key not in material.rendered:
+            material.rendered[key] = self.render(material)
+        return material.rendered[key]
 
     def path(self, material: Material, folder: Path) -> Path:
         """Where it is written."""
@@ -120,7 +128,7 @@ def write_reports(material: Material, folder: Path, formats: Iterable[str]) -> d
     for name, form in FORMATS.items():
         if name in wanted:
             written[name] = form.path(material, folder)
-            write_file(written[name], form.render(material))
+            write_file(written[name], form.of(material))
     return written
 
 

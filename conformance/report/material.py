@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
+from conformance.model.canonical import canonical
 from conformance.report.findings import RecordJson
-from conformance.report.record_file import digest_of
+from conformance.report.record_file import core_of
 
 __all__ = ["Material"]
 
@@ -22,7 +24,15 @@ class Material:
     """The run file and the contracts, each under the path by which the record names it; empty if they are not at
     hand."""
 
+    rendered: dict[tuple[str, str], bytes] = field(default_factory=dict, repr=False, compare=False)
+    """Reports that were rendered already, by what rendered them and the language: a bundle holds some of them, too."""
+
+    @cached_property
+    def core(self) -> bytes:
+        """The record without the observations themselves, whose digests stay, as RFC 8785 spells it."""
+        return canonical(core_of(self.record))
+
     @cached_property
     def digest(self) -> str:
-        """The name of the record (`digest_of`)."""
-        return digest_of(self.record)
+        """The name of the record: SHA-256 of its core, in hexadecimal."""
+        return hashlib.sha256(self.core).hexdigest()

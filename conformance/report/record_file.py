@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 __all__ = [
     "contradictions",
     "core_of",
-    "digest_of",
     "parse_record",
     "read_record",
     "render",
@@ -78,12 +77,8 @@ def core_of(record: RecordJson) -> dict[str, Any]:
         }
         for result in record["results"]
     ]
-    return {**plain(record), "results": plain(results)}
-
-
-def digest_of(record: RecordJson) -> str:
-    """The name of a record: SHA-256 of its core, in hexadecimal."""
-    return digest(core_of(record))
+    core: dict[str, Any] = plain({**record, "results": results})
+    return core
 
 
 def read_record(path: Path) -> dict[str, Any]:

@@ -17,7 +17,8 @@ from conformance.model.errors import SuiteFault, UsageError
 from conformance.model.record import RECORD_SCHEMA, WaiverState
 from conformance.model.requirements import Level
 from conformance.model.verdict import Evidence, EvidenceKind, Outcome, Verdict
-from conformance.report.record_file import contradictions, core_of, digest_of, read_record, render_record, schema_path
+from conformance.report.material import Material
+from conformance.report.record_file import contradictions, core_of, read_record, render_record, schema_path
 
 from . import records
 
@@ -106,12 +107,12 @@ def test_a_record_of_the_first_schema_is_still_read(tmp_path: Path) -> None:
     path.write_text(json.dumps(record | {"schema": "meshmark/record/1"}))
     now = now | {"features": None}
     assert read_record(path) == now
-    assert digest_of(now) == digest_of(read_record(path))
+    assert Material(now).digest == Material(read_record(path)).digest
 
 
 def test_the_name_of_a_record_does_not_depend_on_where_its_evidence_is() -> None:
     record = records.not_conformant().to_json()
-    assert digest_of(core_of(record)) == digest_of(record)
+    assert Material(core_of(record)).digest == Material(record).digest
     assert canonical(core_of(core_of(record))) == canonical(core_of(record))
 
 

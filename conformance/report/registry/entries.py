@@ -56,7 +56,7 @@ class Entry:
 
     Attributes:
         file: SHA-256 of the bundle's bytes.
-        record: the record's name (`digest_of`).
+        record: the record's name (`Material.digest`).
         subject_id: stands for the subject's whole name and vendor.
         download: the bundle's file name.
         sentence, told: the outcome in one sentence, for programs in English, and in the language of the site.

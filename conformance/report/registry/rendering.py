@@ -70,7 +70,7 @@ class Source:
     def rendered(self, form: str) -> bytes:
         """A report of it."""
         try:
-            return FORMATS[form].render(_material(self))
+            return FORMATS[form].of(_material(self))
         except (ValueError, TypeError, KeyError, ArithmeticError, RecursionError, SuiteFault) as error:
             raise NotShownError(self.digest, f"{type(error).__name__}: {error}") from error
 
