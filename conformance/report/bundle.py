@@ -87,7 +87,7 @@ class Bundle:
         files = {
             path.removeprefix(INPUTS): content for path, content in self.content.items() if path.startswith(INPUTS)
         }
-        return Material({**record, "results": results}, files)
+        return Material({**record, "results": results}, files, bundled=self.content[RECORD])
 
     @property
     def record_digest(self) -> str:

@@ -100,7 +100,7 @@ def speaking(code: str) -> Iterator[None]:
 
 def current() -> Language:
     """The language that was chosen."""
-    return _read(FOLDER / f"{_chosen.get()}.toml")
+    return _read(_chosen.get())
 
 
 def template(key: str, number: int = 0) -> str:
@@ -158,11 +158,11 @@ class Words(Mapping[Key, str]):
 
 
 @cache
-def _read(file: Path) -> Language:
-    content = tomllib.loads(file.read_text("utf-8"))
+def _read(code: str) -> Language:
+    content = tomllib.loads((FOLDER / f"{code}.toml").read_text("utf-8"))
     about = content.pop("language")
     return Language(
-        code=file.stem,
+        code=code,
         name=about["name"],
         texts=dict(_flat(content)),
         form=gettext.c2py(about["plural"]),

@@ -24,13 +24,15 @@ class Material:
     """The run file and the contracts, each under the path by which the record names it; empty if they are not at
     hand."""
 
+    bundled: bytes | None = field(default=None, repr=False)
+    """The core as it stands in the bundle that the record comes from."""
     rendered: dict[tuple[str, str], bytes] = field(default_factory=dict, repr=False, compare=False)
     """Reports that were rendered already, by what rendered them and the language: a bundle holds some of them, too."""
 
     @cached_property
     def core(self) -> bytes:
         """The record without the observations themselves, whose digests stay, as RFC 8785 spells it."""
-        return canonical(core_of(self.record))
+        return canonical(core_of(self.record)) if self.bundled is None else self.bundled
 
     @cached_property
     def digest(self) -> str:

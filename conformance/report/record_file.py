@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -151,9 +152,9 @@ def contradictions(record: RecordJson) -> list[str]:
     """
     plan = {entry["check"]: entry for entry in record["plan"]}
     problems = [
-        f"{name}: {record[name]} is a leap second, which no clock of a run shows"
-        for name in ("started", "finished")
-        if not _on_a_clock(record[name])
+        f"{where}: {moment} is a leap second, which no clock of a run shows"
+        for where, moment in _moments(record)
+        if not _on_a_clock(moment)
     ]
     for where in ("plan", "results"):
         times = Counter(entry["check"] for entry in record[where])
@@ -205,6 +206,18 @@ def contradictions(record: RecordJson) -> list[str]:
     if record["outcome"] != outcome:
         problems.append(f"outcome: is {record['outcome']}, recomputed {outcome}")
     return problems
+
+
+def _moments(record: RecordJson) -> Iterator[tuple[str, str]]:
+    """Every time that stands in a record, and where."""
+    yield from ((name, record[name]) for name in ("started", "finished"))
+    for result in record["results"]:
+        if result["started"] is not None:
+            yield f"{result['check']}: started", result["started"]
+        yield from ((f"{result['check']}: {each['name']}", each["at"]) for each in result["evidence"])
+    for waiver in record["waivers"]:
+        if waiver["signature"] is not None:
+            yield f"waiver of {waiver['check']}", waiver["signature"]["at"]
 
 
 def _on_a_clock(moment: str) -> bool:

@@ -22,6 +22,7 @@ from conformance.report.text import LONGEST_TEXT, cut, paragraphs, visible
 __all__ = ["TEMPLATES", "page_environment", "say_in_page"]
 
 TEMPLATES = Path(__file__).parent / "templates"
+FOREIGN = Markup(' lang="{}"').format(RECORD_LANGUAGE)
 
 
 @cache
@@ -63,7 +64,13 @@ def say_in_page(key: str, /, **values: object) -> Markup:
     """As `language.say`, for HTML: values are made fit and escaped, unless they are markup already."""
     number = values.get("number", 0)
     fit = {name: digits(value) if isinstance(value, int) else _fit(value) for name, value in values.items()}
-    return Markup(escape(template(key, number if isinstance(number, int) else 0))).format(**fit)  # noqa: S704 -- escaped
+    return _escaped(template(key, number if isinstance(number, int) else 0)).format(**fit)
+
+
+@cache
+def _escaped(text: str) -> Markup:
+    """A text of the catalogue; there are some hundreds of them."""
+    return escape(text)
 
 
 def _fit(value: object) -> object:
@@ -76,8 +83,7 @@ def _fit(value: object) -> object:
 
 def _foreign() -> Markup:
     """The attribute of an element whose words are the record's, for a voice that would read them wrongly."""
-    language = current().code
-    return Markup(' lang="{}"').format(RECORD_LANGUAGE) if language != RECORD_LANGUAGE else Markup()
+    return FOREIGN if current().code != RECORD_LANGUAGE else Markup("")
 
 
 def _time(text: str) -> Markup:

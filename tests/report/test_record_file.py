@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ import pytest
 from conformance.model.canonical import canonical
 from conformance.model.check import Topology
 from conformance.model.errors import SuiteFault, UsageError
-from conformance.model.record import RECORD_SCHEMA, WaiverState
+from conformance.model.record import RECORD_SCHEMA, WaiverSignature, WaiverState
 from conformance.model.requirements import Level
 from conformance.model.verdict import Evidence, EvidenceKind, Outcome, Verdict
 from conformance.report.material import Material
@@ -116,8 +117,20 @@ def test_the_name_of_a_record_does_not_depend_on_where_its_evidence_is() -> None
     assert canonical(core_of(core_of(record))) == canonical(core_of(record))
 
 
-def test_a_leap_second_is_refused_before_it_breaks_a_report(tmp_path: Path) -> None:
-    assert "leap second" in refused(records.conformant().to_json() | {"finished": "2026-12-31T23:59:60Z"}, tmp_path)
+@pytest.mark.parametrize("where", ["the run", "a check", "evidence", "a signature"])
+def test_a_leap_second_is_refused_before_it_breaks_a_report(where: str, tmp_path: Path) -> None:
+    record = records.not_conformant().to_json()
+    signature = WaiverSignature("The Ministry", "governance", "0" * 64, records.AT, "{}")
+    record["waivers"][0]["signature"] = asdict(signature)
+    places = {
+        "the run": (record, "finished"),
+        "a check": (record["results"][0], "started"),
+        "evidence": (record["results"][0]["evidence"][0], "at"),
+        "a signature": (record["waivers"][0]["signature"], "at"),
+    }
+    holder, name = places[where]
+    holder[name] = "2026-12-31T23:59:60Z"
+    assert "leap second" in refused(record, tmp_path)
 
 
 def test_evidence_that_was_changed_is_found(tmp_path: Path) -> None:
