@@ -7,14 +7,13 @@ from pathlib import Path
 
 import click
 
-from conformance.cli.certificate import CERTIFICATE_SUFFIX
 from conformance.cli.trust_option import trust_option
 from conformance.cli.trusting import catalogue_option, read_whole
 from conformance.cli.verify import told, verified_file
 from conformance.model.errors import ExitCode, UsageError
 from conformance.report.bundle import BUNDLE_SUFFIX, parse_bundle
 from conformance.report.formats import write_file
-from conformance.report.trust.certificates import issue_certificate
+from conformance.report.trust.certificates import CERTIFICATE_SUFFIX, issue_certificate
 from conformance.report.trust.key_files import read_signing_key
 
 __all__ = ["command"]

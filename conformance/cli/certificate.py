@@ -12,15 +12,18 @@ import click
 from conformance.cli.trusting import read_whole
 from conformance.model.errors import ExitCode
 from conformance.report.text import one_line
-from conformance.report.trust.certificates import Certificate, open_certificate, open_status_list
+from conformance.report.trust.certificates import (
+    CERTIFICATE_SUFFIX,
+    Certificate,
+    open_certificate,
+    open_status_list,
+)
 from conformance.report.trust.key_files import read_trusted
 from conformance.report.trust.sealed import Distrust
 from conformance.report.trust.verification import SignedBy
 from conformance.report.wording import OUTCOME_WORDS, subject_name, utc
 
-__all__ = ["CERTIFICATE_SUFFIX", "verify_certificate"]
-
-CERTIFICATE_SUFFIX = ".certificate.json"
+__all__ = ["verify_certificate"]
 
 
 def verify_certificate(file: Path, trust: tuple[Path, ...], at: datetime, status: Path | None, form: str) -> int:

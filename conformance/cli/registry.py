@@ -8,9 +8,11 @@ from pathlib import Path
 import click
 
 from conformance.cli.trust_option import trust_option
-from conformance.cli.trusting import verifier_of
+from conformance.cli.trusting import certificates_below, verifier_of
+from conformance.model.errors import UsageError
 from conformance.report.language import DEFAULT_LANGUAGE, languages, say, speaking
 from conformance.report.registry.build import build_registry
+from conformance.report.registry.certified import NO_CERTIFICATES
 from conformance.report.registry.verification import UNTRUSTED
 from conformance.report.text import count, one_line
 
@@ -46,6 +48,11 @@ def command() -> None:
     help="A catalogue that has judged some of them, beside this version's own. Repeatable.",
 )
 @click.option(
+    "--status",
+    type=click.Path(path_type=Path),
+    help="The status list of the governance body: certificates that it withdrew.",
+)
+@click.option(
     "--language",
     type=click.Choice(languages()),
     default=DEFAULT_LANGUAGE,
@@ -59,19 +66,25 @@ def build(
     as_of: datetime | None,
     trust: tuple[Path, ...],
     catalogues: tuple[Path, ...],
+    status: Path | None,
     language: str,
 ) -> int:
     """Build a site of all bundles (*.meshmark.zip) below DIR.
 
     A bundle that is damaged or does not add up is shown as refused, with the reason, and never counted; with --trust
-    also one that `meshmark verify` would refuse. A second build makes only what changed. An interrupted build leaves
-    the site that was there.
+    also one that `meshmark verify` would refuse. With --trust, certificates (*.certificate.json) below DIR are shown
+    with what they certify. A second build makes only what changed. An interrupted build leaves the site that was there.
     """
     today = as_of.date() if as_of else datetime.now(UTC).date()
-    verifier = verifier_of(trust, catalogues, today) if trust else UNTRUSTED
+    if status is not None and not trust:
+        raise UsageError("a status list counts by its signature", where="--status", next_step="name keys by --trust")
+    verifier, certificates = UNTRUSTED, NO_CERTIFICATES
+    if trust:
+        verifier = verifier_of(trust, catalogues, today)
+        certificates = certificates_below(folder, out, trust, status, today)
     with speaking(language):
         title = title or say("registry.title")
-        built = build_registry(folder, out, title=title, today=today, verifier=verifier)
+        built = build_registry(folder, out, title=title, today=today, verifier=verifier, certificates=certificates)
     register = built.register
     click.echo(
         f"{out}: {count(len(register.subjects), 'subject')}, {count(len(register.entries), 'bundle')}, "

@@ -11,13 +11,16 @@ import click
 
 from conformance.model.errors import UsageError
 from conformance.report.bundle import Bundle
+from conformance.report.language import RECORD_LANGUAGE, speaking
+from conformance.report.registry.certified import Certificates, read_certificates
 from conformance.report.registry.verification import Finding, FindingKind, Verifier
 from conformance.report.trust.key_files import read_trusted
 from conformance.report.trust.known_catalogue import KnownCatalogue, read_catalogue
+from conformance.report.trust.sealed import Distrust
 from conformance.report.trust.verification import verify_bundle
 from conformance.report.wording import utc
 
-__all__ = ["catalogue_option", "chosen_catalogue", "moment_of", "read_whole", "verifier_of"]
+__all__ = ["catalogue_option", "certificates_below", "chosen_catalogue", "moment_of", "read_whole", "verifier_of"]
 
 Command = TypeVar("Command", bound=Callable[..., int])
 LARGEST_FILE = 64 * 1024 * 1024
@@ -67,6 +70,25 @@ def verifier_of(trust: tuple[Path, ...], catalogues: tuple[Path, ...], today: da
         ]
 
     return Verifier(" ".join([*sorted(trusted), *sorted(known), today.isoformat()]), verify)
+
+
+def certificates_below(
+    folder: Path, site: Path, trust: tuple[Path, ...], status: Path | None, today: date
+) -> Certificates:
+    """For a registry: the certificates below a folder, as of the end of a day.
+
+    Raises:
+        UsageError: a key or the status list cannot be read, or is not to be trusted.
+
+    """
+    listed = None if status is None else read_whole(status, "a status list")
+    try:
+        with speaking(RECORD_LANGUAGE):
+            return read_certificates(folder, site, read_trusted(trust), listed, datetime.combine(today, time.max, UTC))
+    except Distrust as why:
+        raise UsageError(
+            f"the status list {why}", where=str(status), next_step="name the list that the governance body signed"
+        ) from why
 
 
 def moment_of(text: str | None, option: str) -> datetime:

@@ -7,13 +7,14 @@ from pathlib import Path
 
 import click
 
-from conformance.cli.certificate import CERTIFICATE_SUFFIX, verify_certificate
+from conformance.cli.certificate import verify_certificate
 from conformance.cli.trust_option import trust_option
 from conformance.cli.trusting import catalogue_option, chosen_catalogue, moment_of, read_whole
 from conformance.model.errors import ExitCode, UsageError
 from conformance.model.requirements import Role
 from conformance.report.bundle import BUNDLE_SUFFIX, parse_bundle
 from conformance.report.text import count, one_line
+from conformance.report.trust.certificates import CERTIFICATE_SUFFIX
 from conformance.report.trust.key_files import read_trusted
 from conformance.report.trust.verification import Verification, verify_bundle
 from conformance.report.wording import coverage_sentence, outcome_sentence, totals_sentence, utc, waiver_sentence

@@ -185,6 +185,65 @@ def test_what_is_not_verified_or_not_conformant_is_not_certified(folder: Path, c
     assert not list(folder.glob("*.certificate.json"))
 
 
+def built(call: Call, *more: str) -> tuple[str, dict[str, Any]]:
+    """What was said, and the index of the site."""
+    code, out, err = call("registry", "build", ".", "--out", "site", *more)
+    assert (code, err) == (0, "")
+    return out, json.loads(Path("site/index.json").read_text("utf-8"))
+
+
+def test_a_registry_shows_who_certified_what_until_it_is_withdrawn(folder: Path, call: Call) -> None:
+    assert attest(call, "--condition", "behind a security server")[0] == 0
+    (folder / "copy.certificate.json").write_bytes((folder / "birth-registry.certificate.json").read_bytes())
+    (folder / "bad.certificate.json").write_text("{}")
+    out, index = built(call)
+    assert "certif" not in out  # without keys nothing is known about it
+    out, index = built(call, "--trust", "keys")
+    assert "refused: bad.certificate.json: the certificate is no signed envelope" in out
+    (bundle,) = index["bundles"]
+    page = Path("site") / Path(bundle["bundle"]).parent / "index.html"
+    (beside,) = page.parent.glob("*.certificate.json")
+    assert beside.read_bytes() == (folder / "birth-registry.certificate.json").read_bytes()
+    assert f"meshmark verify {beside.name} --trust KEYS.pub.pem<" in page.read_text("utf-8")
+    (expiry,) = index["expiries"]
+    assert (expiry["what"], expiry["day"]) == ("certified by The ministry on 1 condition", in_days(30))
+    assert call("verify", str(beside), "--trust", "keys")[0] == 0
+
+    again, _ = built(call, "--trust", "keys")
+    assert ", 0 made anew" in again
+
+    revoke = ["revoke", "birth-registry.certificate.json", "--list", "status.json", "--key", "keys/ministry.pem"]
+    assert call(*revoke, "--reason", "found a flaw")[0] == 0
+    _, index = built(call, "--trust", "keys", "--status", "status.json", "--language", "de")
+    (bundle,) = index["bundles"]
+    said = [each["text"] for each in bundle["findings"]]
+    assert "the certificate of The ministry was withdrawn: found a flaw" in said
+    assert index["expiries"] == []
+    assert "das Zertifikat von The ministry wurde zurückgezogen: found a flaw" in page.read_text("utf-8")
+    assert Path("site/status-list.json").read_bytes() == (folder / "status.json").read_bytes()
+
+
+def test_a_certificate_that_is_over_or_about_something_else(folder: Path, call: Call) -> None:
+    assert attest(call)[0] == 0
+    _, index = built(call, "--trust", "keys", "--as-of", in_days(31))
+    (bundle,) = index["bundles"]
+    over = f"the certificate of The ministry is not good: it has expired on {in_days(30)}"
+    assert over in [each["text"] for each in bundle["findings"]]
+    (folder / BUNDLE).unlink()
+    out, index = built(call, "--trust", "keys")
+    assert "refused: birth-registry.certificate.json: certifies a record that is not here" in out
+    assert index["bundles"] == []
+
+
+def test_a_status_list_without_keys_or_of_somebody_else_is_refused(folder: Path, call: Call) -> None:
+    (folder / "bad.json").write_text("{}")
+    for arguments in (["--status", "bad.json"], ["--status", "bad.json", "--trust", "keys"]):
+        code, _, err = call("registry", "build", ".", "--out", "site", *arguments)
+        assert code == 2
+        assert "status list" in err
+    assert not Path("site").exists()
+
+
 # ---------------------------------------------------------------------- waivers in run files
 
 

@@ -230,7 +230,7 @@ def test_the_order_on_the_disk_changes_nothing(tmp_path: Path, monkeypatch: pyte
     build(folder, tmp_path / "one")
     walk = os.walk
     monkeypatch.setattr(
-        building.os,
+        sites.os,
         "walk",
         lambda top, **how: ((where, below, names[::-1]) for where, below, names in walk(top, **how)),
     )

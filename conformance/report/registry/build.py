@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 from functools import cache, partial
@@ -24,12 +23,13 @@ from conformance.report.findings import area_of
 from conformance.report.formats import FORMATS
 from conformance.report.language import current
 from conformance.report.registry import pages
+from conformance.report.registry.certified import NO_CERTIFICATES, STATUS_FILE, Certificates
 from conformance.report.registry.entries import Entry, Refusal, read_entry
 from conformance.report.registry.feed import render_feed
 from conformance.report.registry.index_file import render_index
 from conformance.report.registry.register import Register, Subject, make_register
 from conformance.report.registry.rendering import NotShownError, Source, make_all
-from conformance.report.registry.site import Output, State, beside, read_state, write_site
+from conformance.report.registry.site import Output, State, files_below, read_state, write_site
 from conformance.report.registry.verification import UNTRUSTED, Verifier
 from conformance.report.text import one_line
 
@@ -50,7 +50,15 @@ class Built:
     made: int
 
 
-def build_registry(folder: Path, site: Path, *, title: str, today: date, verifier: Verifier = UNTRUSTED) -> Built:
+def build_registry(
+    folder: Path,
+    site: Path,
+    *,
+    title: str,
+    today: date,
+    verifier: Verifier = UNTRUSTED,
+    certificates: Certificates = NO_CERTIFICATES,
+) -> Built:
     """Build the site of all bundles below a folder, in the language of the moment (`language.speaking`).
 
     Args:
@@ -59,6 +67,7 @@ def build_registry(folder: Path, site: Path, *, title: str, today: date, verifie
         title: of the registry.
         today: the day on which expiry is judged.
         verifier: what every bundle must stand.
+        certificates: of bundles that are there.
 
     Raises:
         UsageError: the folder is none, or the site's folder holds what meshmark did not make.
@@ -70,9 +79,13 @@ def build_registry(folder: Path, site: Path, *, title: str, today: date, verifie
     state = read_state(site)
     reader = _Reader(folder, site, verifier, state)
     while True:
-        register = make_register(reader.found.items(), title=title, today=today, refusals=reader.unread)
+        found = {path: certificates.added_to(each) for path, each in reader.found.items()}
+        records = {each.record for each in found.values() if isinstance(each, Entry)}
+        unread = [*reader.unread, *certificates.refused(records)]
+        register = make_register(found.items(), title=title, today=today, refusals=unread)
+        outputs = _outputs(register, reader, certificates)
         try:
-            files, made = write_site(site, _outputs(register, reader), reader.to_keep(), state, make_all)
+            files, made = write_site(site, outputs, reader.to_keep(), state, make_all)
         except NotShownError as flaw:
             reader.refuse(flaw)
             continue
@@ -88,7 +101,7 @@ class _Reader:
         self._places: dict[str, Path] = {}
         self._before = state.kept.get("bundles", {}) if state.kept.get("made_by") == _made_by(verifier) else {}
         texts = state.kept.get("texts", {})
-        for place in _bundles_below(folder, site.resolve()):
+        for place in files_below(folder, BUNDLE_SUFFIX, site):
             path = place.relative_to(folder).as_posix()
             content = self._content(place, path)
             if content is None:
@@ -147,14 +160,7 @@ def _revived(known: Any, path: str, digest: str, texts: Mapping[str, Any]) -> En
         return None
 
 
-def _bundles_below(folder: Path, site: Path) -> Iterator[Path]:
-    for where, folders, names in os.walk(folder):
-        place = Path(where)
-        folders[:] = sorted(name for name in folders if (place / name).resolve() not in (site, beside(site)))
-        yield from (place / name for name in sorted(names) if name.endswith(BUNDLE_SUFFIX))
-
-
-def _outputs(register: Register, reader: _Reader) -> Iterator[Output]:
+def _outputs(register: Register, reader: _Reader, certificates: Certificates) -> Iterator[Output]:
     everything = [register.title, register.today.isoformat(), _shown(register)]
     # Pages of areas and profiles do not show the day, but what has ended by it.
     as_listed = [register.title, [[each.id, _now(each.latest, register)] for each in register.subjects]]
@@ -173,23 +179,39 @@ def _outputs(register: Register, reader: _Reader) -> Iterator[Output]:
         make = partial(pages.subject_page, register, subject)
         yield Output(f"subjects/{subject.id}.html", _key("subject", register.title, history), make)
         for entry in subject.entries:
-            yield from _bundle_outputs(register, reader, subject, entry)
+            yield from _bundle_outputs(register, reader.source, subject, entry, certificates)
+    if (status := certificates.status) is not None:
+        yield Output(STATUS_FILE, _key("status", hashlib.sha256(status).hexdigest()), lambda: status)
 
 
-def _bundle_outputs(register: Register, reader: _Reader, subject: Subject, entry: Entry) -> Iterator[Output]:
-    folder, source = f"bundles/{entry.record}", reader.source(entry)
+def _bundle_outputs(
+    register: Register,
+    source_of: Callable[[Entry], Source],
+    subject: Subject,
+    entry: Entry,
+    certificates: Certificates,
+) -> Iterator[Output]:
+    folder, source = f"bundles/{entry.record}", source_of(entry)
     place = subject.entries.index(entry)
     before = subject.entries[place + 1] if place + 1 < len(subject.entries) else None
     newer = subject.latest.file if place else ""
-    key = _key("bundle", register.title, _now(entry, register), before.file if before else "", newer)
-    yield Output(f"{folder}/index.html", key, lambda: pages.bundle_page(register, subject, entry, source.bundle()))
+    certified = certificates.of(entry.record)
+    names, listed = [each.name for each in certified], certificates.status is not None
+    key = _key("bundle", register.title, _now(entry, register), before.file if before else "", newer, names, listed)
+    yield Output(
+        f"{folder}/index.html",
+        key,
+        lambda: pages.bundle_page(register, subject, entry, source.bundle(), certificates=names, listed=listed),
+    )
+    for each in certified:
+        yield Output(f"{folder}/{each.name}", _key("certificate", each.name), partial(bytes, each.content))
     yield Output(f"{folder}/{entry.download}", _key("copy", entry.file), source.content)
     yield Output(f"{folder}/record.json", _key("record", entry.record), source.record)
     for name in REPORTS:
         make = partial(source.rendered, name)
         yield Output(f"{folder}/{FORMATS[name].file_name}", _key(name, entry.file), make, apart=True)
     if before is not None:
-        changes = partial(source.changes_since, reader.source(before))
+        changes = partial(source.changes_since, source_of(before))
         yield Output(f"{folder}/changes.html", _key("changes", before.file, entry.file), changes, apart=True)
 
 

@@ -17,6 +17,7 @@ from conformance.report.findings import area_of
 from conformance.report.formats import file_stem
 from conformance.report.html import SYMBOLS
 from conformance.report.language import current, say
+from conformance.report.registry.certified import STATUS_FILE
 from conformance.report.registry.entries import Entry
 from conformance.report.registry.matrix import cells, column_groups, legend
 from conformance.report.registry.register import Register, Subject
@@ -103,8 +104,18 @@ def subject_page(register: Register, subject: Subject) -> bytes:
     return _rendered("subject", context)
 
 
-def bundle_page(register: Register, subject: Subject, entry: Entry, bundle: Bundle) -> bytes:
-    """A bundle, and how to verify it again."""
+def bundle_page(
+    register: Register,
+    subject: Subject,
+    entry: Entry,
+    bundle: Bundle,
+    *,
+    certificates: Sequence[str] = (),
+    listed: bool = False,
+) -> bytes:
+    """A bundle, and how to verify it again, with its certificates, whose files lie beside the page. `listed`: a status
+    list says which of them were withdrawn.
+    """
     place = subject.entries.index(entry)
     before = subject.entries[place + 1] if place + 1 < len(subject.entries) else None
     context = {
@@ -116,6 +127,8 @@ def bundle_page(register: Register, subject: Subject, entry: Entry, bundle: Bund
         "changes": changes_of(entry, before),
         "totals_sentence": totals_sentence({"totals": entry.totals}),
         "findings": entry.findings,
+        "certificates": certificates,
+        "status": f" --status {STATUS_FILE}" if listed else "",
         "lapsed": [each["check"] for each in entry.lapsed(register.today)],
         "files": bundle.manifest["files"],
         "most_files": MOST_FILES,

@@ -65,6 +65,15 @@ class State:
     """Whatever the builder wants to find again."""
 
 
+def files_below(folder: Path, suffix: str, site: Path) -> Iterator[Path]:
+    """The files below a folder whose names end so, in order; the site is left out, and links to folders are."""
+    built = site.resolve()
+    for where, folders, names in os.walk(folder):
+        place = Path(where)
+        folders[:] = sorted(name for name in folders if (place / name).resolve() not in (built, beside(built)))
+        yield from (place / name for name in sorted(names) if name.endswith(suffix))
+
+
 def read_state(site: Path) -> State:
     """The state of a site that is there; an empty one where nothing is.
 

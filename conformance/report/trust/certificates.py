@@ -28,6 +28,7 @@ from conformance.report.trust.statements import STATEMENT_TYPE, digest_entry
 
 __all__ = [
     "CERTIFICATE",
+    "CERTIFICATE_SUFFIX",
     "STATUS_PAYLOAD",
     "Certificate",
     "issue_certificate",
@@ -36,6 +37,7 @@ __all__ = [
     "revoked_list",
 ]
 
+CERTIFICATE_SUFFIX = ".certificate.json"
 CERTIFICATE = "urn:meshmark:predicate:certificate:1"
 STATUS_SCHEMA = "meshmark/status-list/1"
 STATUS_PAYLOAD = "application/vnd.meshmark.status-list+json"
