@@ -98,7 +98,7 @@ def run_pytest(runfile: Path, options: RunOptions) -> int:
     os.environ.pop("PYTEST_ADDOPTS", None)
     import pytest  # noqa: PLC0415
 
-    # What is loaded by now stays to the end. pytest collects all garbage at its own end, five times.
+    # What is loaded by now stays to the end.
     gc.freeze()
     collect_seldom()
 
@@ -111,6 +111,9 @@ def run_pytest(runfile: Path, options: RunOptions) -> int:
         *("-p", "no:terminal"),
         *("-p", "no:cacheprovider"),
         *("-p", "no:logging"),
+        # They look for what tests leave behind, by collecting all garbage five times; nobody would be told.
+        *("-p", "no:unraisableexception"),
+        *("-p", "no:threadexception"),
         f"--meshmark-out={options.out}",
         *([f"--meshmark-only={','.join(sorted(options.only))}"] if options.only else []),
         *([f"--meshmark-seed={options.seed}"] if options.seed is not None else []),
