@@ -155,7 +155,7 @@ def _not_run(record: RecordJson) -> str:
 
 
 def _troubles(record: RecordJson) -> str:
-    lines = [f"- {say('markdown.interrupted')}"] if record["interrupted"] else []
+    lines = ["- " + say("markdown.interrupted")] if record["interrupted"] else []
     if record["trouble"]:
         lines.append(f"- {code(record['trouble'], LONGEST_TROUBLE)}")
     return _section("markdown.run", lines)
