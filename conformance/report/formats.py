@@ -1,7 +1,8 @@
 """The formats of a report, and how their files come to be: each whole or not at all.
 
 Invariants: a file appears under its name only when it is complete and on the disk; an older report stays until then.
-Format modules are imported when their format is asked for.
+What people read speaks the chosen language; what programs read speaks that of the record, so that no program meets
+another text because somebody chose a language. Format modules are imported when their format is asked for.
 """
 
 from __future__ import annotations
@@ -12,10 +13,11 @@ import re
 import secrets
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from conformance.model.errors import EnvironmentFault, UsageError
-from conformance.report.language import current
+from conformance.report.language import RECORD_LANGUAGE, current, speaking
 from conformance.report.material import Material
 
 __all__ = [
@@ -38,19 +40,21 @@ class Format:
         file_name: `{name}` stands for the subject.
         text: what it is for, as `--help` says it.
         function: what renders it: a module of this room, a colon, and a function from `Material` to bytes.
+        spoken: whether people read it, so that it speaks the chosen language.
 
     """
 
     file_name: str
     text: str
     function: str
+    spoken: bool = False
 
     @property
     def render(self) -> Callable[[Material], bytes]:
         """What renders it, imported now."""
         module, _, name = self.function.partition(":")
         found: Callable[[Material], bytes] = getattr(importlib.import_module(f"conformance.report.{module}"), name)
-        return found
+        return found if self.spoken else partial(_in_words_of_the_record, found)
 
     def of(self, material: Material) -> bytes:
         """The report of a record, in the language that is spoken."""
@@ -64,17 +68,22 @@ class Format:
         return folder / self.file_name.format(name=file_stem(material.record["subject"]["name"]))
 
 
+def _in_words_of_the_record(render: Callable[[Material], bytes], material: Material) -> bytes:
+    with speaking(RECORD_LANGUAGE):
+        return render(material)
+
+
 FORMATS = {
     "json": Format(
         "record.json", "the record itself, from which every other format can be rendered", "record_file:render"
     ),
-    "html": Format("report.html", "one page for people", "html:render"),
-    "junit": Format("junit.xml", "test results for CI services", "junit:render"),
+    "html": Format("report.html", "one page for people", "html:render", spoken=True),
+    "junit": Format("junit.xml", "test results for CI services", "junit:render", spoken=True),
     "sarif": Format("results.sarif", "SARIF 2.1.0: fails at lines of the run file and the contract", "sarif:render"),
     "ctrf": Format("ctrf-report.json", "Common Test Report Format, for test dashboards", "ctrf:render"),
     "oscal-plan": Format("oscal-assessment-plan.json", "OSCAL 1.2.1 assessment plan", "oscal.plan:render"),
     "oscal-results": Format("oscal-assessment-results.json", "OSCAL 1.2.1 assessment results", "oscal.results:render"),
-    "markdown": Format("summary.md", "a page for merge requests and CI summaries", "markdown:render"),
+    "markdown": Format("summary.md", "a page for merge requests and CI summaries", "markdown:render", spoken=True),
     "cucumber": Format(
         "cucumber-messages.ndjson", "Cucumber messages, as GovStack's web application reads them", "cucumber:render"
     ),
@@ -89,14 +98,18 @@ FORMATS = {
     "gateway-api": Format(
         "conformance-report.yaml", "in the shape of the Gateway API's ConformanceReport", "gateway_report:render"
     ),
-    "pdf": Format("report.pdf", "pages for print and archive, tagged (PDF/UA-1); needs the extra pdf", "pdf:render"),
+    "pdf": Format(
+        "report.pdf", "pages for print and archive, tagged (PDF/UA-1); needs the extra pdf", "pdf:render", spoken=True
+    ),
     "test-result": Format(
         "test-result.intoto.json", "in-toto Statement, Test Result, unsigned", "trust.statements:render_test_result"
     ),
     "svr": Format(
         "svr.intoto.json", "in-toto Statement, Simple Verification Result, unsigned", "trust.statements:render_svr"
     ),
-    "bundle": Format("{name}.meshmark.zip", "record, reports, contracts and evidence in one file", "bundle:render"),
+    "bundle": Format(
+        "{name}.meshmark.zip", "record, reports, contracts and evidence in one file", "bundle:render", spoken=True
+    ),
 }
 """By the name that `--format` takes. They are written in this order: the record first."""
 

@@ -35,6 +35,7 @@ __all__ = [
     "outcome_sentence",
     "run_troubles",
     "seconds",
+    "signed_by",
     "subject_name",
     "totals_sentence",
     "utc",
@@ -169,15 +170,18 @@ def next_steps(record: RecordJson) -> list[str]:
 
 def waiver_sentence(waiver: RecordJson) -> str:
     """A waiver and what became of it."""
-    signature = waiver["signature"]
-    signed = say("waiver.signed", name=signature["name"], role=say(f"signer.{signature['role']}")) if signature else ""
     return say(
         f"waiver.{WaiverState(waiver['state'])}",
         owner=waiver["owner"],
         day=day(waiver["expires"]),
-        signed=signed,
+        signed=signed_by(waiver["signature"]),
         reason=waiver["reason"],
     )
+
+
+def signed_by(signature: RecordJson | None) -> str:
+    """Who has signed a waiver, to follow its owner: ` (signed by Jane Mwangi, governance body)`."""
+    return say("waiver.signed", name=signature["name"], role=say(f"signer.{signature['role']}")) if signature else ""
 
 
 def run_troubles(record: RecordJson) -> list[str]:

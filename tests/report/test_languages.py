@@ -27,6 +27,7 @@ from conformance.report.text import count, cut, series
 
 from . import records
 from .pages import VOID, Page
+from .pseudo import unmarked_words
 from .registries import TITLE, TODAY, fill
 
 ROOM = Path(language.__file__).parent
@@ -126,43 +127,6 @@ def comparison_of_two() -> Comparison:
     """Two runs that differ in much."""
     before, after = records.not_conformant(), replace(records.conformant(), seed=7, profile="strict")
     return compare(Material(before.to_json()), Material(after.to_json()))
-
-
-@pytest.fixture
-def pseudo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """A language in which every text is marked."""
-    marked = []
-    for line in (ROOM / "languages" / "en.toml").read_text("utf-8").split("\n[series]")[1].split("\n"):
-        texts = re.findall(r'"((?:[^"\\]|\\.)*)"(?=[,\]\s]*$|, ")', line.partition("=")[2]) if "=" in line else []
-        texts = texts or (re.findall(r'^    "(.*)",$', line))
-        for text in texts:
-            line = line.replace(f'"{text}"', f'"⟦{text}⟧"')  # noqa: PLW2901
-        marked.append(line)
-    head = (ROOM / "languages" / "en.toml").read_text("utf-8").split("\n[series]")[0]
-    (tmp_path / "qps.toml").write_text(head + "\n[series]" + "\n".join(marked), "utf-8")
-    (tmp_path / "en.toml").write_bytes((ROOM / "languages" / "en.toml").read_bytes())
-    monkeypatch.setattr(language, "FOLDER", tmp_path)
-    with speaking("qps"):
-        assert all(
-            form.startswith("⟦") and form.endswith("⟧")
-            for text in current().texts.values()
-            for form in ([text] if isinstance(text, str) else text)
-        )
-        yield
-
-
-def unmarked_words(page: str) -> list[str]:
-    """Words that are neither in ⟦⟧, nor from the record (which `lang`, `bdi`, `code` and `time` mark)."""
-    body = re.sub(r"<(style)\b.*?</\1>", "", page, flags=re.DOTALL)
-    for element in ("bdi", "code", "time", "pre"):
-        body = re.sub(rf"<{element}\b[^>]*>.*?</{element}>", "", body, flags=re.DOTALL)
-    body = re.sub(r'<(\w+)[^>]* lang="en"[^>]*>[^<]*</\1>', "", body)
-    body = re.sub(r'<(\w+) class="id"[^>]*>[^<]*</\1>', "", body)
-    body = re.sub(r"<!.*?>|<[^>]*>", "", body)
-    before = None
-    while before != body:
-        before, body = body, re.sub(r"⟦[^⟦⟧]*⟧", "", body)
-    return re.findall(r"[^\W\d_]{2,}", body)
 
 
 @pytest.mark.usefixtures("pseudo")

@@ -21,6 +21,7 @@ from conformance.model.requirements import Role
 from conformance.model.verdict import Outcome
 from conformance.report.bundle import EVIDENCE, INPUTS, REPORTS, Bundle, inside, make_bundle
 from conformance.report.findings import RecordJson
+from conformance.report.language import languages, speaking
 from conformance.report.material import Material
 from conformance.report.text import one_line
 from conformance.report.trust.keys import PublicKey
@@ -229,10 +230,17 @@ def _about_contracts(bundle: Bundle, record: RecordJson) -> Iterator[str]:
 def _about_reports(bundle: Bundle, material: Material) -> Iterator[str]:
     if material.record["suite"]["version"] != conformance.__version__:
         return
-    again = make_bundle(material).content
-    for path in sorted(again.keys() | bundle.content.keys()):
-        if path.startswith(REPORTS) and again.get(path) != bundle.content.get(path):
-            yield f"{path!r:.120} is not what the record says: render it anew, and do not read this one"
+    flaws: list[list[str]] = []
+    # Whoever made the bundle chose a language, and a bundle does not name it.
+    for code in languages():
+        with speaking(code):
+            again = make_bundle(material).content
+        reports = [path for path in again.keys() | bundle.content.keys() if path.startswith(REPORTS)]
+        flaws.append([path for path in sorted(reports) if again.get(path) != bundle.content.get(path)])
+        if not flaws[-1]:
+            return
+    for path in min(flaws, key=len):
+        yield f"{path!r:.120} is not what the record says: render it anew, and do not read this one"
 
 
 def _remarks(bundle: Bundle, record: RecordJson) -> Iterator[str]:

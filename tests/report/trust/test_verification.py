@@ -19,6 +19,7 @@ from conformance.model.requirements import Feature, Role
 from conformance.model.verdict import Verdict
 from conformance.report import bundle as bundles
 from conformance.report.bundle import Bundle, parse_bundle
+from conformance.report.language import languages, speaking
 from conformance.report.record_file import contradictions
 from conformance.report.trust.keys import PublicKey
 from conformance.report.trust.signing import sign_bundle
@@ -104,6 +105,28 @@ def test_what_cannot_be_checked_is_said() -> None:
     record = run_record().to_json()
     record["subject"]["contracts"].append({"path": "more.yaml", "sha256": "0" * 64})
     assert any("'more.yaml' is not in the bundle" in each for each in verified(signed(record)).remarks)
+
+
+@pytest.mark.parametrize("code", languages())
+def test_a_bundle_is_verified_whichever_language_its_reports_speak_and_whichever_is_spoken_now(code: str) -> None:
+    with speaking(code):
+        bundle = signed(run_record().to_json())
+    assert f'<html lang="{code}"'.encode() in bundle.content["reports/report.html"]
+    for other in languages():
+        with speaking(other):
+            assert verified(bundle).refusals == ()
+            changed = rebuilt(lambda content: content.update({"reports/report.html": b"<p>conformant"}), bundle)
+            assert verified(changed).refusals == (
+                "'reports/report.html' is not what the record says: render it anew, and do not read this one.",
+            )
+
+
+def test_reports_in_two_languages_are_not_those_of_one_record() -> None:
+    with speaking("de"):
+        german = signed(run_record().to_json()).content["reports/report.html"]
+    assert "'reports/report.html' is not" in refusal(
+        rebuilt(lambda content: content.update({"reports/report.html": german}))
+    )
 
 
 # ---------------------------------------------------------------------- bits
@@ -319,9 +342,9 @@ def test_a_check_that_was_to_run_cannot_be_inapplicable() -> None:
 # ---------------------------------------------------------------------- what is beside the record
 
 
-def rebuilt(change: Callable[[dict[str, bytes]], None]) -> Bundle:
+def rebuilt(change: Callable[[dict[str, bytes]], None], honest: Bundle | None = None) -> Bundle:
     """Another content under a manifest that fits it, signed: what a signer could do."""
-    honest = makers.bundle_of(run_record().to_json())
+    honest = replace(honest, signatures={}) if honest else makers.bundle_of(run_record().to_json())
     content = dict(honest.content)
     change(content)
     files = [{"path": path, "size": len(each), "sha256": sha(each)} for path, each in content.items()]
