@@ -2,20 +2,16 @@
 
 from conformance.mesh.applications import IMAGE_PLACEHOLDERS, PLACEHOLDERS, Applications
 from conformance.mesh.collector import TRACES_PATH, SpanCollector
+from conformance.mesh.governance import Propagation
 from conformance.mesh.imposter import Imposter
-from conformance.mesh.mesh import (
-    BYSTANDER,
-    CALLER,
-    FOR_FOREIGNERS,
-    FOREIGNER,
-    RESERVED_NAMES,
-    WITNESS,
-    Member,
-    Mesh,
-    Propagation,
-)
-from conformance.mesh.modifiers import Modifier, Overlays, Resources
+from conformance.mesh.member import Member
+from conformance.mesh.members import Members
+from conformance.mesh.mesh import Mesh
+from conformance.mesh.modifiers import Modifier, Modifiers, Resources
+from conformance.mesh.names import BYSTANDER, CALLER, FOR_FOREIGNERS, RESERVED_NAMES, WITNESS
 from conformance.mesh.onward import Onward
+from conformance.mesh.overlays import Overlays
+from conformance.mesh.partner import FOREIGNER
 from conformance.mesh.registration import member_id, registrable
 from conformance.mesh.silence import silent_service
 from conformance.mesh.sites import ELSEWHERE, GATEWAY, HostSites, SharedLoopback, Sites, Wiring, application_host
@@ -43,8 +39,10 @@ __all__ = [
     "Imposter",
     "Leak",
     "Member",
+    "Members",
     "Mesh",
     "Modifier",
+    "Modifiers",
     "Onward",
     "Overlays",
     "Propagation",

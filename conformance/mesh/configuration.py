@@ -6,7 +6,7 @@ mesh costs; modifiers see a security server's resources whole and have the last 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -25,7 +25,7 @@ from conformance.controlplane.rendering import (
 )
 from conformance.controlplane.resources import Reference
 from conformance.mesh.member import Listening, Member
-from conformance.mesh.modifiers import Modifier, Resources
+from conformance.mesh.modifiers import Modifiers, Resources
 from conformance.model.policies import Kind, MemberPolicy, MeshPolicy, Policy, PolicyChange, PolicyKey, key_of
 from conformance.model.policy import Endpoint, ServicePolicy
 from conformance.pki import GivenAuthority, TrustDomain, system_roots_pem
@@ -62,7 +62,7 @@ class Layout:
 
     """
 
-    access_logs: dict[str, Path]
+    access_logs: dict[str, Path] = field(default_factory=dict)
     decisions: Endpoint | Path | None = None
     spans: Endpoint | Path | None = None
     addresses: dict[str, str] = field(default_factory=dict)
@@ -78,7 +78,7 @@ class Configuration:
         self,
         servers: Mapping[str, Member],
         trust_domain: TrustDomain | GivenAuthority,
-        modifiers: Sequence[Modifier],
+        modifiers: Modifiers,
         layout: Layout,
     ) -> None:
         self.mesh = MeshPolicy()
@@ -133,10 +133,7 @@ class Configuration:
         """What modifiers want security servers to get at last before the control plane is stopped."""
         found = {}
         for name, told in self.sent.items():
-            last = _nested(told)
-            for modifier in self._modifiers:
-                last = modifier.farewell(name, last)
-            found[name] = self._told(name, _flat(last))
+            found[name] = self._told(name, _flat(self._modifiers.farewell(name, _nested(told))))
         return _with_news(found)
 
     # ------------------------------------------------------------------ whom a change concerns
@@ -191,7 +188,7 @@ class Configuration:
             whole = Rendered()
             for rendered in plain.values():
                 whole |= rendered
-            return self._told(server.name, self._modified(server.name, whole))
+            return self._told(server.name, _flat(self._modifiers.resources(server.name, _nested(whole))))
         sent = self.sent[server.name]
         changed = {key: resource for key, resource in after.items() if sent.get(key) != resource}
         removed = frozenset(before.keys() - after.keys())
@@ -199,12 +196,6 @@ class Configuration:
         for key in removed:
             del sent[key]
         return Difference(changed, removed)
-
-    def _modified(self, server: str, whole: Rendered) -> Rendered:
-        nested = _nested(whole)
-        for modifier in self._modifiers:
-            nested = modifier.resources(server, nested)
-        return _flat(nested)
 
     def _told(self, server: str, whole: Rendered) -> Difference:
         before = self.sent.get(server, {})
@@ -290,10 +281,7 @@ class Configuration:
         )
 
     def _policy(self, service: str) -> ServicePolicy:
-        policy = self.services[service]
-        for modifier in self._modifiers:
-            policy = modifier.policy(policy)
-        return policy
+        return self._modifiers.policy(self.services[service])
 
 
 def _with_news(found: Mapping[str, Difference]) -> dict[str, Difference]:

@@ -15,16 +15,15 @@ from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from conformance.authn.behaviour import Behaviour as DecisionBehaviour
 from conformance.authn.decision_log import Line
 from conformance.authn.server import AuthenticationService
-from conformance.controlplane.behaviour import Behaviour
 from conformance.controlplane.resources import ResourceType
 from conformance.controlplane.server import ControlPlane, Rejected
 from conformance.controlplane.snapshot import AppliedVersion
 from conformance.mesh.administration import Administration, PolicyAdmin
 from conformance.mesh.configuration import Configuration
 from conformance.mesh.controller import Controller
+from conformance.mesh.modifiers import Modifiers
 from conformance.model.errors import DeadlineExceeded
 from conformance.model.policies import Policy, PolicyKey, key_of
 from conformance.model.timeouts import Timeouts
@@ -79,26 +78,21 @@ class Governance:
         trust_domain: TrustDomain,
         timeouts: Timeouts,
         configure: Callable[[], Configuration],
-        behave: Callable[[], Behaviour],
         decisions: UnixListen,
-        decide: DecisionBehaviour,
-        keep: Callable[[Store], Store],
-        say: Callable[[ProxyReport], ProxyReport | None],
+        modifiers: Modifiers,
         administration: Administration,
     ) -> None:
         self._folder = folder
         self._xds = xds
         self._timeouts = timeouts
         self._configure = configure
-        self._behave = behave
-        self._keep = keep
-        self._say = say
+        self._modifiers = modifiers
         self.decision_log = folder / "decisions.log"
         self.decided: deque[tuple[float, Line]] = deque(maxlen=DECISIONS_KEPT)
         """The last decisions of the authentication service, each with its monotonic time."""
         self.authentication_address = decisions
         self.authentication = AuthenticationService(
-            behaviour=decide,
+            behaviour=modifiers.decisions(),
             decision_log=self.decision_log,
             on_decision=lambda line: self.decided.append((time.monotonic(), line)),
         )
@@ -119,7 +113,7 @@ class Governance:
         given = self._administration.store
         store = await open_store(given or f"sqlite:{self._folder / 'policies.db'}", lasting=bool(given))
         self._exits.push_async_callback(store.close)
-        self.store = self._keep(store)
+        self.store = self._modifiers.keep(store)
         self.policy_admin = PolicyAdmin(
             self.store, self._administration, trust_domain=self._trust_domain, folder=self._folder
         )
@@ -171,10 +165,10 @@ class Governance:
         return await self.acknowledgements(versions, timeout=self._timeouts.reconnect)
 
     def _begin(self) -> None:
-        self.control_plane = ControlPlane(behaviour=self._behave())
+        self.control_plane = ControlPlane(behaviour=self._modifiers.behaviour())
         self.configuration = self._configure()
         self._controller = Controller(
-            self.store, self.configuration, self.control_plane, name="control-plane", say=self._say
+            self.store, self.configuration, self.control_plane, name="control-plane", say=self._modifiers.report
         )
 
     async def _listen(self) -> None:

@@ -19,6 +19,7 @@ from cryptography import x509
 from conformance.controlplane.rendering import ListenAddress
 from conformance.mesh.configuration import Configuration, Difference, Layout
 from conformance.mesh.member import Listening, Member
+from conformance.mesh.modifiers import Modifiers
 from conformance.model.errors import UsageError
 from conformance.model.policies import MemberPolicy
 from conformance.model.policy import Endpoint
@@ -76,7 +77,7 @@ class Installation(Configuration):
         self._plan = plan
         self._access_logs: dict[str, Path] = {}
         layout = Layout(access_logs=self._access_logs, decisions=plan.authentication)
-        super().__init__(self._enrolled, authority, (), layout)
+        super().__init__(self._enrolled, authority, Modifiers(), layout)
 
     @property
     def names(self) -> Collection[str]:

@@ -1,28 +1,23 @@
 """Where a mesh can be changed from outside: by an operator's overlays, and by the seeded faults that prove the checks.
 
-Both are the same thing, a `Modifier`. The plain one changes nothing.
+Both are the same thing, a `Modifier`. The plain one changes nothing, and several are one again.
 """
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Callable, Mapping, Sequence
-from fnmatch import fnmatchcase
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
-
-import jsonpatch
 
 from conformance.authn.behaviour import Behaviour as DecisionBehaviour
 from conformance.controlplane.behaviour import Behaviour
 from conformance.controlplane.resources import ResourceType
 from conformance.mesh.sites import Wiring
-from conformance.model.errors import UsageError
 from conformance.model.policies import Policy
 from conformance.model.policy import ServicePolicy
-from conformance.model.run_file import Overlay
 from conformance.policy.store import ProxyReport, Store
 
-__all__ = ["Modifier", "Overlays", "Resources"]
+__all__ = ["Modifier", "Modifiers", "Resources"]
 
 Resources = dict[ResourceType, dict[str, dict[str, Any]]]
 """One security server's resources by type and name, in protobuf JSON form."""
@@ -80,59 +75,89 @@ class Modifier:
         return kind
 
 
-class Overlays(Modifier):
-    """JSON Patches (RFC 6902) on the resources that type and name select."""
+class Modifiers(Modifier):
+    """Several, one after the other: each gets what the one before has made. False if there are none."""
 
-    def __init__(self, overlays: Sequence[Overlay], *, where: Callable[[int], str] = "overlays.{}".format) -> None:
-        """`where` names an overlay in messages, by its number."""
-        self._overlays = overlays
-        self._where = where
-        self._used: set[int] = set()
+    def __init__(self, modifiers: Iterable[Modifier] = ()) -> None:
+        self._modifiers = list(modifiers)
+
+    def __bool__(self) -> bool:
+        return bool(self._modifiers)
+
+    @contextmanager
+    def joined_by(self, another: Modifier) -> Iterator[None]:
+        """Until the end of the block there is one more, which has the last word."""
+        self._modifiers.append(another)
+        try:
+            yield
+        finally:
+            self._modifiers.remove(another)
 
     def resources(self, server: str, resources: Resources) -> Resources:
-        """Patch whatever an overlay selects.
+        """After all of them."""
+        for modifier in self._modifiers:
+            resources = modifier.resources(server, resources)
+        return resources
 
-        Raises:
-            UsageError: a patch does not apply: a path that is not there, a failed `test`.
+    def policy(self, policy: ServicePolicy) -> ServicePolicy:
+        """After all of them."""
+        for modifier in self._modifiers:
+            policy = modifier.policy(policy)
+        return policy
 
-        """
-        changed = resources
-        for number, overlay in enumerate(self._overlays):
-            resource_type = ResourceType[overlay.type.upper().replace("-", "_")]
-            if not fnmatchcase(server, overlay.server):
-                continue
-            of_type: Mapping[str, dict[str, Any]] = changed.get(resource_type, {})
-            selected = [name for name in of_type if fnmatchcase(name, overlay.name)]
-            if not selected:
-                continue
-            self._used.add(number)
-            patched = {name: self._patch(number, overlay, name, of_type[name]) for name in selected}
-            changed = {**changed, resource_type: {**of_type, **patched}}
-        return changed
+    def registered(self, policy: Policy) -> Policy:
+        """After all of them."""
+        for modifier in self._modifiers:
+            policy = modifier.registered(policy)
+        return policy
 
-    def refuse_unused(self) -> None:
-        """Refuse overlays that have selected nothing so far: most likely a misspelt name.
+    def behaviour(self) -> Behaviour:
+        """That of the first one that changes it."""
+        changed = (modifier.behaviour() for modifier in self._modifiers)
+        return next((each for each in changed if type(each) is not Behaviour), Behaviour())
 
-        Raises:
-            UsageError: there are such overlays.
+    def decisions(self) -> DecisionBehaviour:
+        """That of the first one that changes it."""
+        changed = (modifier.decisions() for modifier in self._modifiers)
+        return next((each for each in changed if type(each) is not DecisionBehaviour), DecisionBehaviour())
 
-        """
-        unused = [number for number in range(len(self._overlays)) if number not in self._used]
-        if unused:
-            raise UsageError(
-                "the overlay selects no resource",
-                where=self._where(unused[0]),
-                detail="\n".join(f"{self._where(number)}: this one neither" for number in unused[1:]) or None,
-                next_step="mend `type`, `name` or `server` of the overlay",
-            )
+    def keep(self, store: Store) -> Store:
+        """After all of them."""
+        for modifier in self._modifiers:
+            store = modifier.keep(store)
+        return store
 
-    def _patch(self, number: int, overlay: Overlay, name: str, resource: dict[str, Any]) -> dict[str, Any]:
-        try:
-            patched: dict[str, Any] = jsonpatch.apply_patch(copy.deepcopy(resource), overlay.patch)
-        except (jsonpatch.JsonPatchException, jsonpatch.JsonPointerException) as problem:
-            raise UsageError(
-                f"the overlay does not apply to {overlay.type} {name}: {problem}",
-                where=self._where(number),
-                next_step="mend the path; paths are those of the resource in protobuf JSON form",
-            ) from problem
-        return patched
+    def report(self, report: ProxyReport) -> ProxyReport | None:
+        """After all of them, unless one of them wants nothing to be said."""
+        said: ProxyReport | None = report
+        for modifier in self._modifiers:
+            said = modifier.report(said) if said else None
+        return said
+
+    def farewell(self, server: str, resources: Resources) -> Resources:
+        """After all of them."""
+        for modifier in self._modifiers:
+            resources = modifier.farewell(server, resources)
+        return resources
+
+    def restarts(self, server: str) -> bool:
+        """Whether one of them wants it."""
+        return any(modifier.restarts(server) for modifier in self._modifiers)
+
+    def wiring(self, wiring: Wiring) -> Wiring:
+        """After all of them."""
+        for modifier in self._modifiers:
+            wiring = modifier.wiring(wiring)
+        return wiring
+
+    def arguments(self, application: str, arguments: list[str]) -> list[str]:
+        """After all of them."""
+        for modifier in self._modifiers:
+            arguments = modifier.arguments(application, arguments)
+        return arguments
+
+    def credential_kind(self, kind: str) -> str:
+        """After all of them."""
+        for modifier in self._modifiers:
+            kind = modifier.credential_kind(kind)
+        return kind

@@ -20,7 +20,7 @@ from conformance.mesh.blueprint import Blueprint
 from conformance.mesh.configuration import Configuration, Layout
 from conformance.mesh.member import Member
 from conformance.mesh.mesh import Mesh
-from conformance.mesh.modifiers import Modifier
+from conformance.mesh.modifiers import Modifier, Modifiers
 from conformance.mesh.partner import FOREIGNER, UNKNOWN_FOREIGNER
 from conformance.mesh.sites import SharedLoopback
 from conformance.model.errors import SuiteFault
@@ -101,9 +101,9 @@ class ReferenceMesh(Mesh):
         while True:
             member = await self._comings_and_goings.get()
             if self.members.get(member.name) is member:
-                await self.start_server(member)
+                await self.members.start(member)
                 self._write_certificate(f"{MEMBERS}/{member.name}", member.credential)
-                self._say_changed()
+                self.members.say_changed()
                 # Its peers learn where it is.
                 await self.governance.push_all()
             elif member.server is not None:
@@ -114,8 +114,8 @@ class ReferenceMesh(Mesh):
         before = self.members.get(name)
         if policy is None:
             if before:
-                self._comings_and_goings.put_nowait(self.members.pop(name))
-                self._say_changed()
+                self._comings_and_goings.put_nowait(self.members.remove(name))
+                self.members.say_changed()
             return
         if before and before.identity == policy.identity:
             return
@@ -126,23 +126,19 @@ class ReferenceMesh(Mesh):
         if before:
             before.identity, before.credential = policy.identity, credential
             return
-        self.members[name] = member = Member(name=name, identity=policy.identity, credential=credential, site=name)
-        self._layout.access_logs[name] = self._spec(member).access_log
+        member = Member(name=name, identity=policy.identity, credential=credential, site=name)
+        self.members.add(member)
         self._comings_and_goings.put_nowait(member)
 
     def _configuration(self, layout: Layout) -> Configuration:
         return _OfMembers(self.enrol, self.members, self.trust_domain, self._modifiers, layout)
-
-    def _say_changed(self) -> None:
-        self._members_changed.set()
-        self._members_changed = asyncio.Event()
 
     # ------------------------------------------------------------------ beginning
 
     async def _introduce(self) -> Mapping[PolicyKey, Document | None]:
         for name, policy in self._blueprint.members.items():
             credential = self.trust_domain.issue(_path_of(policy.identity))
-            self.members[name] = Member(name=name, identity=policy.identity, credential=credential, site=name)
+            self.members.add(Member(name=name, identity=policy.identity, credential=credential, site=name))
         self._write_certificates()
         return self._blueprint.documents
 
@@ -186,7 +182,7 @@ class _OfMembers(Configuration):
         say: Callable[[str, MemberPolicy | None], None],
         servers: Mapping[str, Member],
         trust_domain: TrustDomain,
-        modifiers: Sequence[Modifier],
+        modifiers: Modifiers,
         layout: Layout,
     ) -> None:
         super().__init__(servers, trust_domain, modifiers, layout)

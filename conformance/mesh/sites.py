@@ -14,7 +14,7 @@ Invariants: between hosts of their own, members meet at the security servers' do
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -126,17 +126,16 @@ class SharedLoopback:
 class HostSites:
     """Hosts with addresses of their own."""
 
-    def __init__(self, topology: Topology, rewire: Iterable[Callable[[Wiring], Wiring]] = ()) -> None:
+    def __init__(self, topology: Topology, rewire: Callable[[Wiring], Wiring]) -> None:
+        """`rewire` makes other cables of those that there should be."""
         self.topology = topology
         self.network: Network | None = None
-        self._rewire = tuple(rewire)
+        self._rewire = rewire
         self._pods: Mapping[str, Container] = {}
 
     async def make(self, members: Collection[str], runtime: Runtime, guard: Guard) -> None:
         """Make the hosts; where security servers are containers, each host is a pod, which applications join, too."""
-        wiring = self._wiring(members)
-        for rewire in self._rewire:
-            wiring = rewire(wiring)
+        wiring = self._rewire(self._wiring(members))
         self._pods = await runtime.pods(host for host in wiring.hosts if host != ELSEWHERE)
         self.network = await Network.create(
             wiring.hosts, guard=guard, cables=wiring.cables, unplugged=wiring.unplugged, pods=self._pods

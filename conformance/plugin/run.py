@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 import conformance
 from conformance.envoy.choose import choose_runtime
-from conformance.mesh import Applications, HostSites, Mesh, Modifier, Overlays, SharedLoopback, registrable
+from conformance.mesh import Applications, HostSites, Mesh, Modifier, Modifiers, Overlays, SharedLoopback, registrable
 from conformance.model.catalogue_facts import catalogue_digest
 from conformance.model.check import Topology
 from conformance.model.errors import MeshmarkError, SuiteFault
@@ -98,8 +98,7 @@ class Run:
         envoy = self._options.envoy or loaded.run_file.envoy
         choice = self._thread.run(choose_runtime(wanted_runtime(loaded, self._options), envoy, self._guard))
         modifiers = [self._overlays, *self._modifiers]
-        topology = Topology(loaded.run_file.topology)
-        rewire = [modifier.wiring for modifier in modifiers]
+        topology, rewire = Topology(loaded.run_file.topology), Modifiers(modifiers).wiring
         mesh = Mesh(
             applications=Applications.of(loaded.run_file, loaded.path.resolve().parent, timeouts, self._guard),
             runtime=choice.runtime,

@@ -77,7 +77,7 @@ class Execution:
             started=started,
             duration_s=time.monotonic() - clock,
         )
-        self.mesh.refuse_if_dead()
+        self.mesh.members.refuse_if_dead()
         await self.mesh.restore()
         return result
 
@@ -85,7 +85,7 @@ class Execution:
         probe = Probe(self.mesh, judgement, self.subject, self._logs)
         try:
             async with asyncio.timeout(self.mesh.timeouts.check):
-                await self.mesh.unless_dead(check.body(probe))
+                await self.mesh.members.unless_dead(check.body(probe))
         except Unmet as finding:
             met = finding.expectation
             return Finding(Verdict.FAIL, met.code, met.expected, met.seen, check.remedy)
@@ -97,7 +97,7 @@ class Execution:
             within = f"the check ends within {self.mesh.timeouts.check:g} s"
             return Finding(Verdict.ERROR, "check-timeout", within, "it did not", "raise timeouts.check")
         except MeshmarkError as problem:
-            self.mesh.refuse_if_dead()
+            self.mesh.members.refuse_if_dead()
             whose = "environment" if isinstance(problem, EnvironmentFault) else "suite"
             return Finding(Verdict.ERROR, f"{whose}-fault", CARRIED_OUT, str(problem), problem.next_step)
         except Exception as crash:  # noqa: BLE001 -- whatever a check raises is the suite's error, not the subject's

@@ -74,7 +74,7 @@ class Joining:
                     timeout=mesh.timeouts.request,
                 )
                 joined.before = [each.ended for each in knocking]
-                await mesh.start_server(member)
+                await mesh.members.start(member)
                 # A listener is told of before it accepts: that it does is seen by its answers only.
                 with suppress(DeadlineExceeded):
                     await until(

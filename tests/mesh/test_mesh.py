@@ -110,13 +110,13 @@ async def found(mesh: Mesh, status: int) -> bool:
 
 async def test_a_dead_security_server_is_noticed_by_whoever_waits(start_mesh: StartMesh):
     async with start_mesh() as mesh:
-        mesh.refuse_if_dead()
+        mesh.members.refuse_if_dead()
         mesh.members[BYSTANDER].running.kill()
         forever = until(lambda: False, what="nothing", timeout=600)
         with pytest.raises(EnvironmentFault, match=f"security server {BYSTANDER} was ended by signal 9"):
-            await mesh.unless_dead(forever)
+            await mesh.members.unless_dead(forever)
         with pytest.raises(EnvironmentFault):
-            mesh.refuse_if_dead()
+            mesh.members.refuse_if_dead()
 
 
 async def test_a_building_block_that_does_not_start_is_the_error_and_nothing_is_left(
@@ -174,7 +174,7 @@ async def test_a_newcomer_serves_at_the_port_that_was_known_before_and_leaves_no
         for _ in range(2):
             async with mesh.newcomer(policy.changed(), port=port) as member:
                 assert "newcomer" in mesh.members
-                await mesh.start_server(member)
+                await mesh.members.start(member)
                 assert member.inbound is not None
                 assert member.inbound.port == port
                 await until(lambda: knocked(mesh, port), what="the newcomer serves", timeout=20)
