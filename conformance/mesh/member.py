@@ -41,8 +41,23 @@ class Member:
     border: Endpoint | None = None
 
     @property
+    def for_peers(self) -> Endpoint:
+        """Where its peers find it, once it listens."""
+        return self._listening_at(self.inbound)
+
+    @property
+    def for_applications(self) -> Endpoint:
+        """Where its own applications find it, once it listens."""
+        return self._listening_at(self.outbound)
+
+    @property
     def running(self) -> SecurityServer:
         """The Envoy, once it was started."""
         if self.server is None:
             raise EnvironmentFault(f"security server {self.name} is not running", next_step="start the mesh first")
         return self.server
+
+    def _listening_at(self, endpoint: Endpoint | None) -> Endpoint:
+        if endpoint is None:
+            raise EnvironmentFault(f"security server {self.name} has no listener", next_step="start the mesh first")
+        return endpoint

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from conformance.model.verdict import Expectation
 from conformance.plugin.run import Run, subject_facts
 from conformance.probe import Probe
+from conformance.probe.access_log import AccessLogs
 from conformance.probe.judgement import FreeJudgement
 
 __all__ = ["open_probe"]
@@ -17,7 +18,7 @@ __all__ = ["open_probe"]
 def open_probe(run: Run) -> Iterator[Probe]:
     """A probe on the run's mesh. Findings become assertion errors; afterwards the mesh is put back."""
     mesh = run.start()
-    yield Probe(mesh, FreeJudgement(_assert), subject_facts(run.loaded), {})
+    yield Probe(mesh, FreeJudgement(_assert), subject_facts(run.loaded), AccessLogs(mesh.members))
     run.on_mesh_loop(mesh.restore())
 
 

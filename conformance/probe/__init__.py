@@ -33,15 +33,17 @@ from conformance.openapi.fuzz_report import FuzzReport
 from conformance.probe.access_log import LogLine
 from conformance.probe.administration import Administration, Asked
 from conformance.probe.authentication import DecisionSeen
-from conformance.probe.contract_work import Exercised
+from conformance.probe.contracts import Exercised
 from conformance.probe.credentials import CredentialKind
 from conformance.probe.exchange import Exchange, KeptConnection
 from conformance.probe.execution import Execution
 from conformance.probe.hosts import ForeignKind, Hosts, Purpose, Way
 from conformance.probe.introduction import Introduction
 from conformance.probe.joining import NEWCOMER, Joined
-from conformance.probe.probe import Life, Probe, SubjectFacts
+from conformance.probe.life import Life
+from conformance.probe.probe import Probe
 from conformance.probe.registry import Listing
+from conformance.probe.subject import SubjectFacts
 from conformance.probe.tracing import CORRELATION_ID, TraceContext
 from conformance.probe.traffic import SteadyTraffic, WatchedCall
 from conformance.probe.updates import Updates

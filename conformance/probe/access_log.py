@@ -1,4 +1,4 @@
-"""The access log of a security server, as the checks read it."""
+"""The access logs of security servers, as the checks read them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-__all__ = ["AccessLog", "LogLine"]
+from conformance.mesh import Member
+
+__all__ = ["AccessLog", "AccessLogs", "LogLine"]
 
 LogLine = Mapping[str, Any]
 """One line: `kind` is `inbound` or `outbound` for a call, `connection` for a connection that has ended."""
@@ -46,3 +48,17 @@ class AccessLog:
             self._lines.append(line)
             for key, index in self._indexes.items():
                 index[line.get(key)].append(line)
+
+
+class AccessLogs:
+    """Those of all members of a mesh."""
+
+    def __init__(self, members: Mapping[str, Member]) -> None:
+        self._members = members
+        self._logs: dict[str, AccessLog] = {}
+
+    def of(self, server: str) -> AccessLog:
+        """That of one; always the same object, which reads on where it was read last."""
+        if server not in self._logs:
+            self._logs[server] = AccessLog(self._members[server].running.access_log)
+        return self._logs[server]

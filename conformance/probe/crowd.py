@@ -43,8 +43,7 @@ class Crowd:
 
     async def call(self, path: str, calls: int) -> Arrived:
         """So many calls of the witness, POST and without a body; what is not answered in time is not counted."""
-        origin = self._mesh.members[CALLER].outbound
-        assert origin is not None  # noqa: S101 -- it listens as long as there is a probe
+        origin = self._mesh.members[CALLER].for_applications
         nonce = new_nonce()
         self._mesh.witness.script(nonce, Answer(204))
         answered = 0

@@ -14,9 +14,10 @@ from conformance.model.check import Check
 from conformance.model.errors import EnvironmentFault, MeshmarkError
 from conformance.model.record import PlanEntry
 from conformance.model.verdict import Result, Verdict, now
-from conformance.probe.access_log import AccessLog
+from conformance.probe.access_log import AccessLogs
 from conformance.probe.judgement import Judgement, Undecided, Unmet
-from conformance.probe.probe import Probe, SubjectFacts
+from conformance.probe.probe import Probe
+from conformance.probe.subject import SubjectFacts
 
 __all__ = ["Execution"]
 
@@ -46,7 +47,10 @@ class Execution:
     subject: SubjectFacts
     reproduce: Mapping[str, str] = field(default_factory=dict)
     """For each check, the command that runs it alone."""
-    _logs: dict[str, AccessLog] = field(default_factory=dict)
+    _logs: AccessLogs = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._logs = AccessLogs(self.mesh.members)
 
     async def run(self, entry: PlanEntry) -> Result:
         """Run one check and put the mesh back.

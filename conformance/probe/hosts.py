@@ -7,10 +7,11 @@ Invariant: everything is tried from the machine in question; nothing is conclude
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 
 from conformance.mesh import (
     CALLER,
@@ -25,9 +26,9 @@ from conformance.model.errors import EnvironmentFault, SuiteFault
 from conformance.model.policy import Endpoint
 from conformance.pki import Credential, TrustDomain
 from conformance.pki.trust_domain import WORKLOAD_LIFE
-from conformance.probe.access_log import AccessLog
+from conformance.probe.access_log import AccessLogs
 from conformance.probe.exchange import Exchange, KeptConnection, new_nonce
-from conformance.probe.introduction import Introduction, introduce
+from conformance.probe.introduction import Introduction, completed_handshakes, introduce
 from conformance.system.location import Location
 from conformance.system.networks import Network
 from conformance.system.survey import Answer, listening, survey
@@ -94,9 +95,9 @@ class Listener:
 class Hosts:
     """The machines of the mesh."""
 
-    def __init__(self, mesh: Mesh, log: Callable[[str], AccessLog]) -> None:
+    def __init__(self, mesh: Mesh, logs: AccessLogs) -> None:
         self._mesh = mesh
-        self._log = log
+        self._logs = logs
 
     @property
     def servers(self) -> tuple[str, ...]:
@@ -179,20 +180,15 @@ class Hosts:
         endpoint = member.border if at is Purpose.BORDER else member.inbound
         if endpoint is None:
             raise SuiteFault(f"security server {server} has no {at}", next_step="run this with an external gateway")
-        statistic = f"listener.{'border' if at is Purpose.BORDER else 'inbound'}.ssl.handshake"
-
-        async def handshakes() -> int:
-            found = await member.running.admin.stats(f"^{statistic.replace('.', '[.]')}$")
-            return dict(found).get(statistic, 0)
-
+        listener = "border" if at is Purpose.BORDER else "inbound"
         kind = ForeignKind(self._mesh.credential_kind(kind))
         return await introduce(
             endpoint,
             self._credential(kind).client_context(self._mesh.trust_domain.bundle_pem),
             target=f"/{FOR_FOREIGNERS}/from-abroad",
             nonce=new_nonce(),
-            log=self._log(server),
-            handshakes=handshakes,
+            log=self._logs.of(server),
+            handshakes=partial(completed_handshakes, member.running.admin, listener),
             timeout=self._mesh.timeouts.handshake,
             come_from=self._mesh.sites.elsewhere,
         )

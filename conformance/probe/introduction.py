@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import http.client
+import re
 import select
 import socket
 import ssl
@@ -19,6 +20,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
+from conformance.envoy.admin import AdminClient
 from conformance.mesh import NONCE_HEADER
 from conformance.model.errors import DeadlineExceeded
 from conformance.model.policy import Endpoint
@@ -26,7 +28,7 @@ from conformance.probe.access_log import AccessLog, LogLine
 from conformance.system.deadlines import until
 from conformance.system.location import HERE, Location
 
-__all__ = ["Introduction", "introduce", "introduce_in_plaintext"]
+__all__ = ["Introduction", "completed_handshakes", "introduce", "introduce_in_plaintext"]
 
 POLL_S = 0.005
 
@@ -119,6 +121,12 @@ async def introduce(
 
     reason = await _reason(settled, timeout)
     return replace(await client, local_port=port, server_reason=reason)
+
+
+async def completed_handshakes(admin: AdminClient, listener: str) -> int:
+    """How many TLS handshakes a listener of a security server has completed so far."""
+    name = f"listener.{listener}.ssl.handshake"
+    return (await admin.stats(f"^{re.escape(name)}$")).get(name, 0)
 
 
 async def introduce_in_plaintext(

@@ -1,4 +1,4 @@
-"""The probe: all that a check may touch. It calls through the mesh, knocks at doors, changes policies, and looks.
+"""The probe: all that a check may touch. It calls through the mesh, changes policies, and looks; its parts do the rest.
 
 What a check sees is on the wire, in what reached the witness, in access logs and in statistics; never in the control
 plane's own opinion of itself, except for acknowledgements, which are the proxies' words.
@@ -6,114 +6,62 @@ plane's own opinion of itself, except for acknowledgements, which are the proxie
 
 from __future__ import annotations
 
-import asyncio
-import ssl
-import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, AbstractContextManager, AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
-from pathlib import Path
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from typing import Any, TypeVar, cast
 
-from conformance.mesh import (
-    CALLER,
-    WITNESS,
-    Answer,
-    Arrival,
-    Imposter,
-    Mesh,
-    Propagation,
-    WitnessEndpoint,
-    refusing_address,
-)
-from conformance.model.errors import DeadlineExceeded, EnvironmentFault
-from conformance.model.policy import AccessRule, Endpoint, ServicePolicy
-from conformance.model.run_file import Bounds
+from conformance.mesh import CALLER, WITNESS, Answer, Arrival, Mesh, Propagation
+from conformance.model.errors import DeadlineExceeded
+from conformance.model.policy import AccessRule, ServicePolicy
 from conformance.model.timeouts import Timeouts
 from conformance.model.verdict import EvidenceKind
-from conformance.openapi.contract import Contract
-from conformance.openapi.examples import ExampleRequest
-from conformance.openapi.fuzz_report import FuzzReport
-from conformance.openapi.fuzzing import ClientTls, FuzzSettings, fuzz
-from conformance.pki import anonymous_client_context
-from conformance.probe.access_log import AccessLog, LogLine
+from conformance.probe.access_log import AccessLogs, LogLine
 from conformance.probe.administration import Administration
 from conformance.probe.authentication import Authentication
-from conformance.probe.contract_work import Exercised, exercise, merged_headers
-from conformance.probe.credentials import STRANGER_PATH, CredentialKind, make_credential
+from conformance.probe.contracts import Contracts
+from conformance.probe.control_plane import ControlPlane
+from conformance.probe.credentials import STRANGER_PATH
 from conformance.probe.crowd import Crowd
+from conformance.probe.door import Door
 from conformance.probe.exchange import Exchange, KeptConnection, new_nonce
 from conformance.probe.hosts import Hosts
-from conformance.probe.introduction import Introduction, introduce, introduce_in_plaintext
 from conformance.probe.joining import Joining
 from conformance.probe.judgement import Recorder
-from conformance.probe.redaction import Redaction
+from conformance.probe.life import Life
 from conformance.probe.registry import Registry
+from conformance.probe.subject import SubjectFacts
 from conformance.probe.tracing import Tracing
 from conformance.probe.traffic import SteadyTraffic
-from conformance.probe.updates import COUNTED_UPDATES, Updates
+from conformance.probe.witness import Witness
 from conformance.system.deadlines import until
 
-__all__ = ["Life", "Probe", "SubjectFacts"]
+__all__ = ["Probe"]
 
 T = TypeVar("T")
-
-FORWARDED_HEADER = "x-envoy-upstream-service-time"
-"""Envoy adds it to every answer that it hands on, and to none of its own (its documentation: "HTTP router filter")."""
-
-
-@dataclass(frozen=True)
-class SubjectFacts:
-    """What a check may know about the subject: how it is named and called, and what its contracts say."""
-
-    name: str
-    contracts: tuple[Contract, ...]
-    ready_path: str
-    headers: Mapping[str, str]
-    generated_examples: int
-    skipped_operations: tuple[str, ...]
-    seed: int
-    bounds: Bounds = field(default_factory=Bounds)
-    redaction: Redaction = field(default_factory=lambda: Redaction(()))
-    """What must not enter the record."""
-
-
-@dataclass(frozen=True)
-class Life:
-    """One life of a security server. Two equal ones with a growing uptime mean that it was not restarted."""
-
-    pid: int
-    restart_epoch: int
-    uptime_s: int
-
-    def continues(self, earlier: Life) -> bool:
-        """This is a later moment of the same life."""
-        same = (self.pid, self.restart_epoch) == (earlier.pid, earlier.restart_epoch)
-        return same and self.uptime_s >= earlier.uptime_s
-
-    def to_json(self) -> dict[str, int]:
-        """As evidence."""
-        return {"pid": self.pid, "restart_epoch": self.restart_epoch, "uptime_s": self.uptime_s}
 
 
 class Probe:
     """One for each check. `record` what was observed, then judge it with `require` and `expect`."""
 
-    def __init__(self, mesh: Mesh, judgement: Recorder, subject: SubjectFacts, logs: dict[str, AccessLog]) -> None:
+    def __init__(self, mesh: Mesh, judgement: Recorder, subject: SubjectFacts, logs: AccessLogs) -> None:
         self._mesh = mesh
         self._logs = logs
         self.subject = subject
-        self.authentication = Authentication(mesh)
         self.record = judgement.record
         self.expect = judgement.expect
         self.require = judgement.require
         self.timeouts: Timeouts = mesh.timeouts
         self.administration = Administration(mesh)
-        self.joining = Joining(mesh)
+        self.authentication = Authentication(mesh)
+        self.contracts = Contracts(self, mesh)
+        self.control_plane = ControlPlane(mesh)
         self.crowd = Crowd(mesh)
+        self.door = Door(mesh, logs)
+        self.hosts = Hosts(mesh, logs)
+        self.joining = Joining(mesh)
         self.registry = Registry(mesh)
         self.tracing = Tracing(self, mesh)
-        self.hosts = Hosts(mesh, self._log)
+        self.witness = Witness(mesh)
 
     # ------------------------------------------------------------------ calls through the mesh
 
@@ -155,7 +103,7 @@ class Probe:
         Each call over it may take so many seconds longer than others, because it waits for something else to happen.
         """
         here, limit = self._mesh.sites.application(CALLER), self.timeouts.request + patience
-        async with KeptConnection(self._outbound(), timeout=limit, come_from=here) as kept:
+        async with KeptConnection(self._mesh.members[CALLER].for_applications, timeout=limit, come_from=here) as kept:
             yield kept
 
     @asynccontextmanager
@@ -166,7 +114,7 @@ class Probe:
         context = credential.client_context(self._mesh.trust_domain.bundle_pem, alpn=alpn)
         here = self._mesh.sites.server(identity)
         async with KeptConnection(
-            self._door(), timeout=self.timeouts.request, tls=context, http2=http2, come_from=here
+            self.door.endpoint, timeout=self.timeouts.request, tls=context, http2=http2, come_from=here
         ) as kept:
             yield kept
 
@@ -177,71 +125,10 @@ class Probe:
         """One caller for each connection, calling the witness again and again until the end of the block."""
         async with AsyncExitStack() as opened:
             kept = [await opened.enter_async_context(each) for each in connections]
-            log = self._log(self.subject.name)
+            log = self._logs.of(self.subject.name)
             traffic = SteadyTraffic(kept, log=log, witness=self._mesh.witness, timeouts=self.timeouts)
             async with traffic.flowing():
                 yield traffic
-
-    # ------------------------------------------------------------------ at the door of the subject's security server
-
-    async def introduce(
-        self,
-        kind: CredentialKind = CredentialKind.MEMBER,
-        *,
-        newest_tls: ssl.TLSVersion = ssl.TLSVersion.TLSv1_3,
-    ) -> Introduction:
-        """Knock with a certificate of some kind and, if let in, call the witness.
-
-        A revoked certificate is shown only after the security servers have acknowledged the new revocation list.
-        """
-        trust = self._mesh.trust_domain.bundle_pem
-        kind = CredentialKind(self._mesh.credential_kind(kind))
-        if kind is CredentialKind.NONE:
-            context = anonymous_client_context(trust, maximum_version=newest_tls)
-        else:
-            credential = make_credential(kind, self._mesh.trust_domain, self._mesh.identity_path(CALLER))
-            if kind is CredentialKind.REVOKED:
-                await self._mesh.governance.push_all()
-            context = credential.client_context(trust, maximum_version=newest_tls)
-        return await introduce(
-            self._door(),
-            context,
-            target=f"/{WITNESS}/introduced",
-            nonce=new_nonce(),
-            log=self._log(self.subject.name),
-            handshakes=self._handshakes,
-            timeout=self.timeouts.handshake,
-            come_from=self._mesh.sites.server(CALLER),
-        )
-
-    async def introduce_in_plaintext(self) -> Introduction:
-        """Knock without TLS."""
-        return await introduce_in_plaintext(
-            self._door(),
-            target=f"/{WITNESS}/introduced",
-            nonce=new_nonce(),
-            log=self._log(self.subject.name),
-            timeout=self.timeouts.handshake,
-            come_from=self._mesh.sites.server(CALLER),
-        )
-
-    @asynccontextmanager
-    async def imposter(self, kind: CredentialKind, service: str = "imposter") -> AsyncIterator[Imposter]:
-        """Somebody else stands where the security server of a service should stand, with a certificate of some kind.
-
-        The caller's security server is sent there for `service`; it ought to insist on the subject's identity.
-        """
-        imposter = Imposter()
-        kind = CredentialKind(self._mesh.credential_kind(kind))
-        path = self._mesh.identity_path(self.subject.name)
-        credential = make_credential(kind, self._mesh.trust_domain, path)
-        peer = await imposter.start(credential, self._mesh.trust_domain.bundle_pem, self._mesh.sites.elsewhere)
-        try:
-            policy = ServicePolicy(service=service, retry=None)
-            await self._mesh.register(policy, provider=self.subject.name, peer=peer)
-            yield imposter
-        finally:
-            await imposter.close()
 
     # ------------------------------------------------------------------ policies
 
@@ -307,103 +194,6 @@ class Probe:
 
         return await self.eventually(decided, what=f"policy {policy.version} decides", timeout=self.timeouts.enforced)
 
-    # ------------------------------------------------------------------ the control plane
-
-    @asynccontextmanager
-    async def control_plane_down(self, *, successor: bool = False) -> AsyncIterator[None]:
-        """Until the end of the block the control plane is down, and every security server has noticed.
-
-        Afterwards it is back, or a successor with an empty memory has taken over; every security server has found it
-        and has acknowledged whatever it was sent.
-        """
-        governance = self._mesh.governance
-        await governance.stop_control_plane()
-        try:
-            what = "every security server has lost its control plane"
-            await until(self._cut_off, what=what, timeout=self.timeouts.observed)
-            yield
-        finally:
-            await (governance.replace_control_plane() if successor else governance.start_control_plane())
-        await governance.reunion()
-
-    async def updates(self, server: str) -> Updates:
-        """The configuration that a security server was sent and has taken over so far."""
-        admin = self._mesh.members[server].running.admin
-        sent = self._mesh.control_plane.status(server).types
-        return Updates(
-            sent={f"sent {kind}": status.responses for kind, status in sent.items()},
-            taken_over=await admin.stats(COUNTED_UPDATES),
-            versions=await admin.text_readouts(r"\.version_text$"),
-        )
-
-    # ------------------------------------------------------------------ the subject by its contract
-
-    async def exercise(self, contract: Contract) -> list[Exercised]:
-        """Call every operation of a contract of the subject once, through the mesh, and judge each answer by it."""
-
-        async def call(request: ExampleRequest) -> Exchange:
-            return await self.call(
-                request.path,
-                method=request.method,
-                service=self.subject.name,
-                headers=merged_headers(self.subject.headers, request),
-                body=request.body or b"",
-                connection=kept,
-            )
-
-        async with self.connection() as kept:
-            return [each async for each in exercise(contract, call=call, look_up=self.last_line)]
-
-    # ------------------------------------------------------------------ the witness
-
-    @asynccontextmanager
-    async def extra_endpoint(self, name: str = "extra") -> AsyncIterator[WitnessEndpoint]:
-        """One more endpoint of the witness; calls find it once a policy names its address. Set its `answer` at will."""
-        endpoint = await self._mesh.witness.open_endpoint(name, self._mesh.sites.application(self.subject.name))
-        try:
-            yield endpoint
-        finally:
-            await self._mesh.witness.close_endpoint(endpoint)
-
-    def refusing_address(self) -> AbstractContextManager[Endpoint]:
-        """An address beside the witness that refuses every connection."""
-        return refusing_address(self._mesh.sites.application(self.subject.name))
-
-    @property
-    def held(self) -> int:
-        """How many calls the witness has received and holds, as told by `Answer.hold`."""
-        return self._mesh.witness.holding
-
-    def release(self) -> None:
-        """The witness answers all calls that it holds."""
-        self._mesh.witness.release()
-
-    async def generate_input(self, contract: Contract) -> FuzzReport:
-        """Send generated requests for every operation straight to the subject's security server, as the caller."""
-        skipped = set(self.subject.skipped_operations)
-        door, mesh = self._door(), self._mesh
-        with tempfile.TemporaryDirectory(prefix="generated-", dir=mesh.folder) as folder:
-            credential = mesh.trust_domain.issue(mesh.identity_path(CALLER)).written_to(Path(folder))
-            authorities = Path(folder, "authorities.pem")
-            await asyncio.to_thread(authorities.write_bytes, mesh.trust_domain.bundle_pem)
-            return await fuzz(
-                contract,
-                f"https://{door.host}:{door.port}/{self.subject.name}",
-                folder=Path(folder),
-                guard=mesh.guard,
-                settings=FuzzSettings(
-                    seed=self.subject.seed,
-                    max_examples=self.subject.generated_examples,
-                    request_timeout_s=self.timeouts.request,
-                    deadline_s=self.timeouts.generated_input,
-                    headers=self.subject.headers,
-                    tls=ClientTls(credential.certificate_chain, credential.private_key, authorities),
-                    only=[each.key for each in contract.operations if each.key not in skipped] if skipped else None,
-                    origin_header=FORWARDED_HEADER,
-                    come_from=mesh.sites.server(CALLER).namespace,
-                ),
-            )
-
     # ------------------------------------------------------------------ looking
 
     @property
@@ -430,7 +220,7 @@ class Probe:
         """The access-log line at the subject's security server of a call that came in from abroad."""
 
         def written() -> LogLine | None:
-            return next(iter(self._log(self.subject.name).lines(kind="inbound", nonce=nonce)), None)
+            return next(iter(self._logs.of(self.subject.name).lines(kind="inbound", nonce=nonce)), None)
 
         return await self.eventually(written, what="the call is in the access log", timeout=self.timeouts.observed)
 
@@ -454,7 +244,7 @@ class Probe:
         """What is in that access log about a call by now: one line for each try that came there."""
         name = server or self.subject.name
         kind = "outbound" if name == CALLER else "inbound"
-        return self._log(name).lines(kind=kind, nonce=exchange.nonce)
+        return self._logs.of(name).lines(kind=kind, nonce=exchange.nonce)
 
     async def statistics(self, pattern: str, server: str | None = None) -> dict[str, int]:
         """Counters and gauges of a security server whose names match a regular expression."""
@@ -487,29 +277,3 @@ class Probe:
         if line is not None:
             observed["access_log"] = dict(line)
         self.record(name, EvidenceKind.EXCHANGE, observed)
-
-    # ------------------------------------------------------------------ inside
-
-    def _outbound(self) -> Endpoint:
-        return _there(self._mesh.members[CALLER].outbound, CALLER)
-
-    def _door(self) -> Endpoint:
-        return _there(self._mesh.members[self.subject.name].inbound, self.subject.name)
-
-    def _log(self, server: str) -> AccessLog:
-        if server not in self._logs:
-            self._logs[server] = AccessLog(self._mesh.members[server].running.access_log)
-        return self._logs[server]
-
-    async def _cut_off(self) -> bool:
-        states = [await self.statistics(r"^control_plane\.connected_state$", server) for server in self.mesh_members]
-        return not any(connected for state in states for connected in state.values())
-
-    async def _handshakes(self) -> int:
-        return (await self.statistics(r"^listener\.inbound\.ssl\.handshake$")).get("listener.inbound.ssl.handshake", 0)
-
-
-def _there(endpoint: Endpoint | None, server: str) -> Endpoint:
-    if endpoint is None:
-        raise EnvironmentFault(f"security server {server} has no listener", next_step="start the mesh first")
-    return endpoint

@@ -9,8 +9,8 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from conformance.mesh import BYSTANDER, CALLER, Answer, Mesh, Onward, Span, chain, contains_any
-from conformance.model.errors import DeadlineExceeded, EnvironmentFault
-from conformance.model.policy import AccessRule, Endpoint, ServicePolicy
+from conformance.model.errors import DeadlineExceeded
+from conformance.model.policy import AccessRule, ServicePolicy
 from conformance.probe.exchange import Exchange
 
 if TYPE_CHECKING:
@@ -109,8 +109,9 @@ class Tracing:
         """
         through = self._probe.subject.name, BYSTANDER
         targets = f"/{BYSTANDER}/second", f"/{LAST}/third"
+        members, here = self._mesh.members, self._mesh.sites.application
         onward = [
-            Answer(onward=Onward(self._outbound(server), target, self._mesh.sites.application(server)))
+            Answer(onward=Onward(members[server].for_applications, target, here(server)))
             for server, target in zip(through, targets, strict=True)
         ]
         return await self._probe.call("/first", method="POST", headers=headers, answers=[*onward, Answer()])
@@ -124,9 +125,3 @@ class Tracing:
 
     chain = staticmethod(chain)
     leaks = staticmethod(contains_any)
-
-    def _outbound(self, server: str) -> Endpoint:
-        there = self._mesh.members[server].outbound
-        if there is None:
-            raise EnvironmentFault(f"security server {server} has no listener", next_step="start the mesh first")
-        return there

@@ -40,7 +40,7 @@ async def generated_input_finds_nothing(probe: Probe) -> None:
     probe.record_exchange("control call", control)
     probe.require("mesh-unusable", control.status == 200, seen=control.summary)
 
-    reports = [await probe.generate_input(contract) for contract in probe.subject.contracts]
+    reports = [await probe.contracts.generate_input(contract) for contract in probe.subject.contracts]
     probe.record("generated input", EvidenceKind.CONTRACT, {"contracts": [_described(report) for report in reports]})
 
     total = f"{sum(report.requests for report in reports)} requests"

@@ -40,7 +40,7 @@ async def operations_keep_the_contract(probe: Probe) -> None:
     exercised: list[Exercised] = []
     succeeded = []
     for contract in probe.subject.contracts:
-        of_contract = await probe.exercise(contract)
+        of_contract = await probe.contracts.exercise(contract)
         exercised += of_contract
         succeeded.append(any(each.succeeded for each in of_contract))
     probe.record("operations", EvidenceKind.CONTRACT, {"operations": [each.to_json() for each in exercised]})

@@ -20,7 +20,7 @@ async def led_to_imposter(probe: Probe) -> tuple[Exchange, LogLine, int] | None:
         line = await probe.line(exchange, CALLER)
         return (exchange, line) if line and line.get("flags") not in NO_WAY else None
 
-    async with probe.imposter(CredentialKind.STRANGER, IMPOSTER) as imposter:
+    async with probe.door.imposter(CredentialKind.STRANGER, IMPOSTER) as imposter:
         led: tuple[Exchange, LogLine] | None = await probe.eventually(
             led_there, what=f"a call is led to {IMPOSTER}", timeout=probe.timeouts.enforced
         )

@@ -60,11 +60,11 @@ async def leaves_others_alone(probe: Probe) -> None:
         refused = await probe.call("/beyond")
         line = await probe.line(refused) or {}
         probe.record_exchange("refused call", refused, line)
-        full = held == probe.held == 1 and line.get("flags") == "UO"
+        full = held == probe.witness.held == 1 and line.get("flags") == "UO"
         seen = f"{held} calls held; one more: {refused.summary}, flags {line.get('flags')}"
         probe.require("witness-not-full", full, seen=seen)
         meanwhile = await others(probe)
-        still_full = probe.held == 1
+        still_full = probe.witness.held == 1
         await under_way.let_go()
     observed = {name: seen for name, (_, _, seen) in meanwhile.items()}
     probe.record("others while the witness is full", EvidenceKind.NOTE, observed)

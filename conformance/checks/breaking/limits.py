@@ -64,7 +64,7 @@ async def observe(probe: Probe, breaker: CircuitBreaker, *, waiting: bool) -> Ob
         waited = await under_way.waits(under_way.start("/waits"), 1) if waiting else None
         beyond = under_way.start("/beyond")
         ended = not await under_way.waits(beyond, 2) if waiting else await under_way.ends(beyond)
-        at_once = ended and probe.held == held
+        at_once = ended and probe.witness.held == held
         *within, last = await under_way.let_go()
     connections = {arrival.connection for exchange in within for arrival in probe.arrivals(exchange.nonce)}
     return Observed(

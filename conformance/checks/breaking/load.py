@@ -42,11 +42,11 @@ class Load:
         """
         for number in range(1, count + 1):
             await self._settled(self.start("/held", Answer(hold=True)), number)
-        return self._probe.held
+        return self._probe.witness.held
 
     async def _settled(self, call: UnderWay, number: int) -> None:
         def settled() -> bool:
-            return call.done() or self._probe.held == number
+            return call.done() or self._probe.witness.held == number
 
         await self._probe.eventually(settled, what=f"the witness holds {number} calls")
 
@@ -70,7 +70,7 @@ class Load:
         """The witness answers whatever it holds, and whatever still comes to it; gives all calls with their answers."""
 
         def answered() -> bool:
-            self._probe.release()
+            self._probe.witness.release()
             return all(call.done() for call in self.calls)
 
         await self._probe.eventually(answered, what="all calls are answered", timeout=self._probe.timeouts.request)
@@ -84,7 +84,7 @@ async def load(probe: Probe) -> AsyncIterator[Load]:
     try:
         yield load
     finally:
-        probe.release()
+        probe.witness.release()
         for call in load.calls:
             call.cancel()
         await asyncio.gather(*load.calls, return_exceptions=True)

@@ -91,7 +91,7 @@ async def leaves_out_what_fails(probe: Probe) -> None:
     policy whose ejections are short: it recovers, and has to be called again. (Envoy docs, "Outlier detection".)
     """
     policy = probe.policy()
-    async with probe.extra_endpoint("sick") as sick:
+    async with probe.witness.extra_endpoint("sick") as sick:
         used = await both_called(probe, policy, sick, LASTING)
         probe.record("both endpoints well", EvidenceKind.ARRIVALS, {"calls by endpoint": used})
         failures, ejected = await fall_sick(probe, sick)
@@ -108,7 +108,7 @@ async def leaves_out_what_fails(probe: Probe) -> None:
         served = all(status == 200 for status in answers)
         probe.expect("healthy-endpoint-not-serving", served, seen=f"answers {answers}")
 
-    async with probe.extra_endpoint("recovering") as recovering:
+    async with probe.witness.extra_endpoint("recovering") as recovering:
         await both_called(probe, policy, recovering, PASSING)
         failures, ejected = await fall_sick(probe, recovering)
         seen = f"{failures} failures, {FAILURES} declared; ejected: {ejected}"

@@ -50,7 +50,7 @@ async def takes_turns(probe: Probe) -> None:
     probe.require("caller-refused", known.status == 200, seen=known.summary)
     policy = probe.policy()
     (first,) = policy.endpoints
-    async with probe.extra_endpoint("second") as second, probe.extra_endpoint("third") as third:
+    async with probe.witness.extra_endpoint("second") as second, probe.witness.extra_endpoint("third") as third:
         equal = policy.changed(endpoints=(first, second.endpoint, third.endpoint))
         in_force = await probe.put_in_force(equal)
         probe.require("policy-not-in-force", in_force, seen=f"no call was decided by policy {equal.version}")
@@ -95,7 +95,7 @@ async def keeps_shares(probe: Probe) -> None:
     test = share_test(CANARY_PERCENT / 100)
     policy = probe.policy()
     split = (Share("", 100 - CANARY_PERCENT), Share(CANARY, CANARY_PERCENT))
-    async with probe.extra_endpoint(CANARY) as canary:
+    async with probe.witness.extra_endpoint(CANARY) as canary:
         policy = policy.changed(
             endpoints=(*policy.endpoints, replace(canary.endpoint, group=CANARY)),
             routes=(Route(PathMatch(PathMatchKind.PREFIX, "/shared"), split=split),),

@@ -71,7 +71,7 @@ async def calls_what_is_added(probe: Probe) -> None:
     """
     known = await probe.call()
     probe.require("caller-refused", known.status == 200, seen=known.summary)
-    async with probe.extra_endpoint("added") as added:
+    async with probe.witness.extra_endpoint("added") as added:
         policy = probe.policy().changed(endpoints=(*probe.policy().endpoints, added.endpoint))
         async with probe.steady_traffic(*(probe.connection() for _ in range(CALLERS))) as traffic:
             await probe.apply(policy)
@@ -117,7 +117,7 @@ async def spares_what_is_removed(probe: Probe) -> None:
     leaves the service's policy. Then the held call is let go: its answer has to come.
     """
     before = probe.policy()
-    async with probe.extra_endpoint("leaving") as leaving:
+    async with probe.witness.extra_endpoint("leaving") as leaving:
         both = before.changed(endpoints=(*before.endpoints, leaving.endpoint), timeout_s=LONGER)
         in_force = await probe.put_in_force(both)
         probe.require("change-not-in-force", in_force, seen=f"no call was decided by policy {both.version}")
@@ -125,22 +125,22 @@ async def spares_what_is_removed(probe: Probe) -> None:
         calls = [asyncio.create_task(call_patiently(probe)) for _ in range(UNDER_WAY)]
 
         def settled() -> bool:
-            return probe.held + sum(call.done() for call in calls) == len(calls)
+            return probe.witness.held + sum(call.done() for call in calls) == len(calls)
 
         try:
             await probe.eventually(settled, what="each call is answered or held")
-            held = probe.held
+            held = probe.witness.held
             leaving.answer = None
             probe.require("endpoint-not-called", 0 < held < len(calls), seen=f"{held} of {len(calls)} calls are held")
             without = both.changed(endpoints=before.endpoints)
             async with probe.steady_traffic(*(probe.connection() for _ in range(CALLERS))) as traffic:
                 await probe.apply(without)
                 in_force = await traffic.decided_by(without)
-                probe.release()
+                probe.witness.release()
                 for _ in range(ROUNDS):
                     await traffic.round()
         finally:
-            probe.release()
+            probe.witness.release()
             ended = await asyncio.gather(*calls)
     under_way = {"calls": len(ended), "held": held, "answers": dict(Counter(call.summary[:3] for call in ended))}
     probe.record("call under way", EvidenceKind.ARRIVALS, under_way)

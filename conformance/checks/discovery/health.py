@@ -77,7 +77,7 @@ async def leaves_out_what_is_sick(probe: Probe) -> None:
     """
     known = await probe.call()
     probe.require("caller-refused", known.status == 200, seen=known.summary)
-    async with probe.extra_endpoint("steady") as steady, probe.extra_endpoint("sick") as sick:
+    async with probe.witness.extra_endpoint("steady") as steady, probe.witness.extra_endpoint("sick") as sick:
         await put_in_force(probe, (steady.endpoint, sick.endpoint))
         both, used = await become(probe, "/both-well", steady.name, sick.name)
         probe.record("both well", EvidenceKind.ARRIVALS, {"calls by endpoint": used})
@@ -130,7 +130,7 @@ async def fails_over(probe: Probe) -> None:
     """
     known = await probe.call()
     probe.require("caller-refused", known.status == 200, seen=known.summary)
-    async with probe.extra_endpoint("first") as first, probe.extra_endpoint("second") as second:
+    async with probe.witness.extra_endpoint("first") as first, probe.witness.extra_endpoint("second") as second:
         await put_in_force(probe, (first.endpoint, replace(second.endpoint, priority=1)))
 
         async def both_well() -> bool:

@@ -71,7 +71,7 @@ async def refuses_what_is_not_registered(probe: Probe) -> None:
     A service is registered and called, through the caller's security server and straight at the provider's, under the
     caller's identity. Then it leaves the register and goes on running. Both ways must end before they reach it.
     """
-    async with probe.extra_endpoint(UNLISTED) as running, probe.peer_connection(http2=True) as peer:
+    async with probe.witness.extra_endpoint(UNLISTED) as running, probe.peer_connection(http2=True) as peer:
         everybody = (probe.everything_for(CALLER),)
         policy = ServicePolicy(service=UNLISTED, endpoints=(running.endpoint,), access=everybody, authentication=False)
 

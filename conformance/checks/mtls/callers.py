@@ -27,7 +27,7 @@ async def refuses_anonymous_caller(probe: Probe) -> None:
     Envoy counts `fail_verify_no_cert`. A member of the mesh is served before and afterwards.
     """
     refusal = Refusal("PEER DID NOT RETURN A CERTIFICATE", "CERTIFICATE_REQUIRED", ("ssl.fail_verify_no_cert",))
-    await judge_refusal(probe, lambda: probe.introduce(CredentialKind.NONE), refusal)
+    await judge_refusal(probe, lambda: probe.door.introduce(CredentialKind.NONE), refusal)
 
 
 @check(
@@ -50,7 +50,7 @@ async def refuses_stranger(probe: Probe) -> None:
     repeats the name that it did not accept. A member of the mesh is served before and afterwards.
     """
     refusal = Refusal(f"certificate SANs are [{probe.stranger}", "CERTIFICATE_UNKNOWN", ("ssl.fail_verify_san",))
-    await judge_refusal(probe, lambda: probe.introduce(CredentialKind.STRANGER), refusal)
+    await judge_refusal(probe, lambda: probe.door.introduce(CredentialKind.STRANGER), refusal)
 
 
 @check(
@@ -73,4 +73,4 @@ async def refuses_nameless_caller(probe: Probe) -> None:
     access log shows the empty list of names. A member of the mesh is served before and afterwards.
     """
     refusal = Refusal("certificate SANs are []", "CERTIFICATE_UNKNOWN", ("ssl.fail_verify_san",))
-    await judge_refusal(probe, lambda: probe.introduce(CredentialKind.WITHOUT_IDENTITY), refusal)
+    await judge_refusal(probe, lambda: probe.door.introduce(CredentialKind.WITHOUT_IDENTITY), refusal)

@@ -27,7 +27,7 @@ async def refuses_unknown_authority(probe: Probe) -> None:
     access log must say that no trusted issuer was found. A member of the mesh is served before and afterwards.
     """
     refusal = Refusal("unable to get local issuer certificate", "UNKNOWN_CA", ("ssl.fail_verify_error",))
-    await judge_refusal(probe, lambda: probe.introduce(CredentialKind.UNKNOWN_AUTHORITY), refusal)
+    await judge_refusal(probe, lambda: probe.door.introduce(CredentialKind.UNKNOWN_AUTHORITY), refusal)
 
 
 @check(
@@ -49,7 +49,7 @@ async def refuses_expired_certificate(probe: Probe) -> None:
     6.1). The access log must name the expiry. A member of the mesh is served before and afterwards.
     """
     refusal = Refusal("certificate has expired", "CERTIFICATE_EXPIRED", ("ssl.fail_verify_error",))
-    await judge_refusal(probe, lambda: probe.introduce(CredentialKind.EXPIRED), refusal)
+    await judge_refusal(probe, lambda: probe.door.introduce(CredentialKind.EXPIRED), refusal)
 
 
 @check(
@@ -71,7 +71,7 @@ async def refuses_future_certificate(probe: Probe) -> None:
     access log must say that it is not valid yet. A member of the mesh is served before and afterwards.
     """
     refusal = Refusal("certificate is not yet valid", "CERTIFICATE_EXPIRED", ("ssl.fail_verify_error",))
-    await judge_refusal(probe, lambda: probe.introduce(CredentialKind.NOT_YET_VALID), refusal)
+    await judge_refusal(probe, lambda: probe.door.introduce(CredentialKind.NOT_YET_VALID), refusal)
 
 
 @check(
@@ -94,4 +94,4 @@ async def refuses_revoked_certificate(probe: Probe) -> None:
     Another certificate of the same member is served before and afterwards.
     """
     refusal = Refusal("certificate revoked", "CERTIFICATE_REVOKED", ("ssl.fail_verify_error",))
-    await judge_refusal(probe, lambda: probe.introduce(CredentialKind.REVOKED), refusal)
+    await judge_refusal(probe, lambda: probe.door.introduce(CredentialKind.REVOKED), refusal)

@@ -28,7 +28,7 @@ async def refuses_plaintext(probe: Probe) -> None:
     """
     # An Envoy that tells protocols apart before it chooses a filter chain finds none, which is as good.
     refusal = Refusal("HTTP REQUEST", "closed", ("ssl.connection_error", "no_filter_chain_match"))
-    await judge_refusal(probe, probe.introduce_in_plaintext, refusal)
+    await judge_refusal(probe, probe.door.introduce_in_plaintext, refusal)
 
 
 @check(
@@ -51,4 +51,4 @@ async def refuses_old_tls(probe: Probe) -> None:
     and its access log says `UNSUPPORTED_PROTOCOL`. The same member is served over TLS 1.3 before and afterwards.
     """
     refusal = Refusal("UNSUPPORTED PROTOCOL", "PROTOCOL_VERSION", ("ssl.connection_error",))
-    await judge_refusal(probe, lambda: probe.introduce(newest_tls=TLSVersion.TLSv1_2), refusal)
+    await judge_refusal(probe, lambda: probe.door.introduce(newest_tls=TLSVersion.TLSv1_2), refusal)

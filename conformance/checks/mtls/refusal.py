@@ -66,7 +66,7 @@ async def judge_refusal(probe: Probe, knock: Callable[[], Awaitable[Introduction
 
     That the other one got in is judged at once; that it was refused counts only if the known one is still served.
     """
-    known = await probe.introduce()
+    known = await probe.door.introduce()
     probe.record("known caller", EvidenceKind.HANDSHAKE, known.to_json())
     probe.require("known-caller-refused", known.status == 200, seen=known.summary)
 
@@ -90,7 +90,7 @@ async def judge_refusal(probe: Probe, knock: Callable[[], Awaitable[Introduction
     seen = f"{refused.summary}; {len(arrivals)} requests reached the application"
     probe.expect("caller-accepted", not let_in, seen=seen)
 
-    again = await probe.introduce()
+    again = await probe.door.introduce()
     probe.require("known-caller-refused-afterwards", again.status == 200, seen=again.summary)
 
     failures = {name.removeprefix(LISTENER): count for name, count in grown.items() if name != HANDSHAKE}

@@ -52,7 +52,7 @@ async def meet(probe: Probe, kind: CredentialKind) -> Encounter | None:
         line = await probe.line(exchange, CALLER)
         return (exchange, line) if line and line.get("flags") not in NO_WAY else None
 
-    async with probe.imposter(kind, service) as imposter:
+    async with probe.door.imposter(kind, service) as imposter:
         led: tuple[Exchange, LogLine] | None = await probe.eventually(
             led_there, what=f"a call is led to {service}", timeout=probe.timeouts.enforced
         )

@@ -58,15 +58,15 @@ async def outlives_its_control_plane(probe: Probe) -> None:
         probe.peer_connection(BYSTANDER) as other,
         probe.steady_traffic(probe.connection(), probe.connection()) as traffic,
     ):
-        async with probe.control_plane_down():
+        async with probe.control_plane.down():
             await traffic.round()
             allowed, denied = await probe.call(), await probe.call(connection=other)
             await probe.announce(meanwhile)
         arrived = await traffic.decided_by(meanwhile)
-        async with probe.control_plane_down():
+        async with probe.control_plane.down():
             await traffic.round()
         await traffic.round()
-        async with probe.control_plane_down(successor=True):
+        async with probe.control_plane.down(successor=True):
             await traffic.round()
         await traffic.round()
         await probe.apply(afterwards)

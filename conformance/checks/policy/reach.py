@@ -47,10 +47,10 @@ async def watch(
     The control plane hands a change to all whom it is going to tell at the same time. So when one of them already
     decides by it, and the number of responses sent to another has not grown, nothing is under way to that one either.
     """
-    before = {server: await probe.updates(server) for server in probe.mesh_members}
+    before = {server: await probe.control_plane.updates(server) for server in probe.mesh_members}
     await probe.apply(policy)
     decided = await probe.first_decided_by(policy, attempt, at=concerned)
-    after = {server: await probe.updates(server) for server in probe.mesh_members}
+    after = {server: await probe.control_plane.updates(server) for server in probe.mesh_members}
     news = {server: after[server].since(before[server]) for server in probe.mesh_members}
     return Reach(concerned, decided is not None, news)
 

@@ -57,7 +57,7 @@ async def loses_nothing(probe: Probe) -> None:
     probe.require("caller-refused", known.status == 200, seen=known.summary)
     in_force: list[ServicePolicy] = []
     async with (
-        probe.extra_endpoint() as extra,
+        probe.witness.extra_endpoint() as extra,
         probe.steady_traffic(*(probe.connection() for _ in range(CALLERS))) as traffic,
     ):
         for policy in successive(probe, extra.endpoint):

@@ -94,7 +94,7 @@ async def leaves_no_gap(probe: Probe) -> None:
     in_force: list[ServicePolicy] = []
     connections = [probe.connection() for _ in range(CALLERS_OF_EACH)]
     connections += [probe.peer_connection(BYSTANDER) for _ in range(CALLERS_OF_EACH)]
-    async with probe.extra_endpoint() as extra, probe.steady_traffic(*connections) as traffic:
+    async with probe.witness.extra_endpoint() as extra, probe.steady_traffic(*connections) as traffic:
         await traffic.round()
         for policy in rule_sets(probe, extra.endpoint):
             await probe.apply(policy)

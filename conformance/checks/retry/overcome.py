@@ -81,7 +81,7 @@ async def overcomes_passing_failures(probe: Probe) -> None:
     counted = all(each == ["1", "2"] for each in told.values()) and all(each == 2 for each in logged.values())
     probe.expect("attempts-not-told", counted, seen=f"the building block was told {told}, the access log {logged}")
 
-    with probe.refusing_address() as refusing:
+    with probe.witness.refusing_address() as refusing:
         policy = policy.changed(endpoints=(refusing, *policy.endpoints))
         in_force = await probe.put_in_force(policy)
         probe.require("policy-not-in-force", in_force, seen=f"no call was decided by policy {policy.version}")
