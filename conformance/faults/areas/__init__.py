@@ -1,1 +1,1 @@
-"""The faults, one module for each area of checks."""
+"""The faults, by areas of checks; those of a large one are divided by topics."""

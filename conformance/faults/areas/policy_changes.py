@@ -11,8 +11,9 @@ from conformance.controlplane.behaviour import Behaviour
 from conformance.controlplane.resources import Reference, Resource, ResourceType
 from conformance.controlplane.snapshot import Change
 from conformance.faults.areas.common import UNGUARDED, undecided
-from conformance.faults.areas.policy import Between, Told, open_to_everybody, with_inbound_routes
+from conformance.faults.areas.policy import Between, open_to_everybody, with_inbound_routes
 from conformance.faults.areas.policy_administration import Around, Kept
+from conformance.faults.areas.policy_control_plane import Told
 from conformance.faults.seeding import seed
 from conformance.mesh import WITNESS, Modifier, Resources
 from conformance.model.policies import Kind, PolicyChange, PolicyKey
