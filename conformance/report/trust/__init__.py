@@ -2,6 +2,7 @@
 
     keys            Ed25519 and P-256; the key id is the SHA-256 of the public key
     key_files       NAME.pem and NAME.pub.pem, whom a verifier trusts
+    token_keys      keys that stay in a token (PKCS#11), which token_uri names
     dsse            the envelope
     sealed          a JSON statement in an envelope, with who signed it, in which role, when
     statements      in-toto: the record as test-result and as svr

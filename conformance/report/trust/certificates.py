@@ -21,7 +21,7 @@ from conformance.report.bundle import Bundle
 from conformance.report.findings import applied_waivers
 from conformance.report.text import one_line
 from conformance.report.trust.dsse import Envelope
-from conformance.report.trust.keys import PublicKey, SigningKey
+from conformance.report.trust.keys import PublicKey, Signer
 from conformance.report.trust.sealed import CLOCK_SKEW, Distrust, Sealed, opened, seal
 from conformance.report.trust.signing import STATEMENT_PAYLOAD
 from conformance.report.trust.statements import STATEMENT_TYPE, digest_entry
@@ -81,7 +81,7 @@ class Certificate:
 
 
 def issue_certificate(
-    bundle: Bundle, key: SigningKey, *, expires: date, conditions: Sequence[str], at: str | None = None
+    bundle: Bundle, key: Signer, *, expires: date, conditions: Sequence[str], at: str | None = None
 ) -> Envelope:
     """Certify what a bundle proves; that it was verified, and proves conformance, is for the caller to see to.
 
@@ -170,7 +170,7 @@ def open_status_list(content: bytes, trusted: Mapping[str, PublicKey], at: datet
         raise Distrust("is no sound status list") from error
 
 
-def revoked_list(known: bytes | None, certificate: bytes, reason: str, key: SigningKey) -> Envelope:
+def revoked_list(known: bytes | None, certificate: bytes, reason: str, key: Signer) -> Envelope:
     """A status list that names one certificate more.
 
     Args:
@@ -195,7 +195,7 @@ def revoked_list(known: bytes | None, certificate: bytes, reason: str, key: Sign
     return seal({"schema": STATUS_SCHEMA, "revoked": entries}, STATUS_PAYLOAD, key)
 
 
-def _refuse_other_role(key: SigningKey, what: str) -> None:
+def _refuse_other_role(key: Signer, what: str) -> None:
     if key.role != ISSUER:
         raise UsageError(
             f"{key.name} signs in the role {key.role}, and {what} is signed in the role {ISSUER}",

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from conformance.model.canonical import canonical
-from conformance.report.trust.keys import SigningKey
+from conformance.report.trust.keys import Signer
 
 __all__ = ["Envelope", "EnvelopeError", "Signature", "encoded_for_signing", "parse_envelope", "sign"]
 
@@ -66,7 +66,7 @@ def encoded_for_signing(payload_type: str, payload: bytes) -> bytes:
     return b"DSSEv1 %d %b %d %b" % (len(kind), kind, len(payload), payload)
 
 
-def sign(payload: bytes, payload_type: str, key: SigningKey) -> Envelope:
+def sign(payload: bytes, payload_type: str, key: Signer) -> Envelope:
     """An envelope with one signature."""
     made = key.sign(encoded_for_signing(payload_type, payload))
     return Envelope(payload, payload_type, (Signature(key.public.id, made),))

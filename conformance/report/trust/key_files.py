@@ -6,19 +6,26 @@ Invariants: `NAME.pem` has mode 0600 from its first moment; a private key that o
 from __future__ import annotations
 
 import os
+import re
 import secrets
 import stat
 from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from conformance.model.errors import EnvironmentFault, UsageError
-from conformance.report.trust.keys import PublicKey, SigningKey, parse_public_key, parse_signing_key
+from conformance.report.trust.keys import PublicKey, Signer, SigningKey, parse_public_key, parse_signing_key
 
-__all__ = ["PASSPHRASE", "read_signing_key", "read_trusted", "write_key"]
+if TYPE_CHECKING:
+    from conformance.report.trust.token_keys import TokenKey
+
+__all__ = ["PASSPHRASE", "read_signing_key", "read_trusted", "write_key", "write_token_key"]
 
 PASSPHRASE = "MESHMARK_KEY_PASSPHRASE"  # noqa: S105 -- the name of the variable
 """The environment variable that holds the passphrase of a private key; without it keys are not encrypted."""
 LARGEST_KEY = 64 * 1024
+TOKEN = re.compile(rb"^token: ", re.MULTILINE)
+"""What begins the line of a key file that names a token; PEM has no colon."""
 
 
 def write_key(key: SigningKey, out: Path) -> tuple[Path, Path]:
@@ -31,14 +38,31 @@ def write_key(key: SigningKey, out: Path) -> tuple[Path, Path]:
         EnvironmentFault: they cannot be written.
 
     """
+    return _write_pair(out, key.to_pem(_passphrase()), key.public)
+
+
+def write_token_key(key: TokenKey, out: Path) -> tuple[Path, Path]:
+    """Write `OUT.pem`, which says where the key is, and `OUT.pub.pem`.
+
+    Returns: both paths.
+
+    Raises:
+        UsageError: one of them is there already. Nothing is written.
+        EnvironmentFault: they cannot be written.
+
+    """
+    return _write_pair(out, key.to_text(), key.public)
+
+
+def _write_pair(out: Path, content: bytes, verifies: PublicKey) -> tuple[Path, Path]:
     private, public = out.with_name(f"{out.name}.pem"), out.with_name(f"{out.name}.pub.pem")
     for path in (private, public):
         if path.exists() or path.is_symlink():
             raise _taken(path)
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
-        _create(private, key.to_pem(_passphrase()), 0o600)
-        _create(public, key.public.to_pem(), 0o644)
+        _create(private, content, 0o600)
+        _create(public, verifies.to_pem(), 0o644)
     except OSError as error:
         raise EnvironmentFault(
             f"a key cannot be written: {error.strerror}",
@@ -48,13 +72,19 @@ def write_key(key: SigningKey, out: Path) -> tuple[Path, Path]:
     return private, public
 
 
-def read_signing_key(path: Path) -> SigningKey:
-    """Read a private key.
+def read_signing_key(path: Path) -> Signer:
+    """Read a private key, or where it is if it stays in a token.
 
     Raises:
         UsageError: it cannot be read, others could read it, or it is no key.
 
     """
+    if str(path).startswith("pkcs11:"):
+        raise UsageError(
+            "is to be a file, and this is a PKCS#11 URI",
+            where="--key",
+            next_step="make a file of it, which also says whose the key is: `meshmark keys token URI --out NAME`",
+        )
     content, mode = _read(path)
     if mode & (stat.S_IRWXG | stat.S_IRWXO):
         raise UsageError(
@@ -62,6 +92,10 @@ def read_signing_key(path: Path) -> SigningKey:
             where=str(path),
             next_step=f"if nobody has: chmod 600 {path}; else make a new one, and withdraw this one",
         )
+    if TOKEN.search(content):
+        from conformance.report.trust.token_keys import parse_token_key  # noqa: PLC0415 -- needs an extra
+
+        return parse_token_key(content, str(path))
     return parse_signing_key(content, str(path), _passphrase())
 
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 import hashlib
 import re
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, Protocol
 
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -34,7 +34,17 @@ from conformance.model.errors import UsageError
 from conformance.model.requirements import Role
 from conformance.report.text import visible
 
-__all__ = ["LONGEST_NAME", "KeyType", "PublicKey", "SigningKey", "new_key", "parse_public_key", "parse_signing_key"]
+__all__ = [
+    "LONGEST_NAME",
+    "KeyType",
+    "PublicKey",
+    "Signer",
+    "SigningKey",
+    "checked_name",
+    "new_key",
+    "parse_public_key",
+    "parse_signing_key",
+]
 
 KeyType = Literal["ed25519", "p256"]
 LONGEST_NAME = 200
@@ -81,6 +91,25 @@ class PublicKey:
         return _header(self.name, self.role) + pem
 
 
+class Signer(Protocol):
+    """Whoever signs, with a key that lies in a file or in a token."""
+
+    @property
+    def name(self) -> str:
+        """Of the key's owner."""
+
+    @property
+    def role(self) -> Role:
+        """In which its owner signs."""
+
+    @property
+    def public(self) -> PublicKey:
+        """The half of the key that verifies."""
+
+    def sign(self, content: bytes) -> bytes:
+        """A signature: 64 bytes for Ed25519, DER for P-256."""
+
+
 @dataclass(frozen=True)
 class SigningKey:
     """A private key, and whose it is."""
@@ -106,11 +135,11 @@ class SigningKey:
         return _header(self.name, self.role) + self.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, how)
 
 
-def new_key(kind: KeyType, name: str, role: Role) -> SigningKey:
-    """A new key.
+def checked_name(name: str) -> None:
+    """See that a signer can have this name.
 
     Raises:
-        UsageError: the name does not fit on a line.
+        UsageError: it does not fit on a line.
 
     """
     if not name.strip() or len(name) > LONGEST_NAME or visible(name) != name or "\n" in name or name != name.strip():
@@ -119,6 +148,16 @@ def new_key(kind: KeyType, name: str, role: Role) -> SigningKey:
             where="--name",
             next_step=f"use one line of at most {LONGEST_NAME} printable characters",
         )
+
+
+def new_key(kind: KeyType, name: str, role: Role) -> SigningKey:
+    """A new key.
+
+    Raises:
+        UsageError: the name does not fit on a line.
+
+    """
+    checked_name(name)
     key = Ed25519PrivateKey.generate() if kind == "ed25519" else ec.generate_private_key(ec.SECP256R1())
     return SigningKey(key, name, role)
 

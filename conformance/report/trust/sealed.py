@@ -18,7 +18,7 @@ from conformance.model.errors import SuiteFault
 from conformance.model.verdict import now
 from conformance.report.text import one_line
 from conformance.report.trust.dsse import Envelope, EnvelopeError, parse_envelope, sign
-from conformance.report.trust.keys import PublicKey, SigningKey
+from conformance.report.trust.keys import PublicKey, Signer
 
 __all__ = ["CLOCK_SKEW", "Distrust", "Sealed", "instant", "opened", "seal", "sealed_unseen"]
 
@@ -53,7 +53,7 @@ class Sealed:
         return f"{self.key.name} ({self.key.role})"
 
 
-def seal(document: Mapping[str, Any], payload_type: str, key: SigningKey, at: str | None = None) -> Envelope:
+def seal(document: Mapping[str, Any], payload_type: str, key: Signer, at: str | None = None) -> Envelope:
     """Sign a document.
 
     Args:

@@ -6,7 +6,7 @@ import hashlib
 
 from conformance.model.errors import UsageError
 from conformance.report.bundle import Bundle
-from conformance.report.trust.keys import SigningKey
+from conformance.report.trust.keys import Signer
 from conformance.report.trust.sealed import seal
 from conformance.report.trust.statements import Predicate, statement
 
@@ -15,9 +15,7 @@ __all__ = ["STATEMENT_PAYLOAD", "sign_bundle"]
 STATEMENT_PAYLOAD = "application/vnd.in-toto+json"
 
 
-def sign_bundle(
-    bundle: Bundle, key: SigningKey, *, predicate: Predicate = "test-result", at: str | None = None
-) -> Bundle:
+def sign_bundle(bundle: Bundle, key: Signer, *, predicate: Predicate = "test-result", at: str | None = None) -> Bundle:
     """The bundle with one signature more.
 
     Args:

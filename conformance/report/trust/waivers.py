@@ -18,7 +18,7 @@ from conformance.model.record import Waiver, WaiverSignature, WaiverState
 from conformance.report.findings import RecordJson
 from conformance.report.text import one_line
 from conformance.report.trust.dsse import Envelope
-from conformance.report.trust.keys import PublicKey, SigningKey
+from conformance.report.trust.keys import PublicKey, Signer
 from conformance.report.trust.sealed import CLOCK_SKEW, Distrust, Sealed, instant, opened, seal
 
 __all__ = ["WAIVER_PAYLOAD", "WAIVER_SCHEMA", "open_waiver", "seal_waiver", "waiver_problems"]
@@ -30,7 +30,7 @@ HELD = (WaiverState.APPLIED, WaiverState.UNUSED)
 """States of waivers that were good on the day of the run."""
 
 
-def seal_waiver(waiver: Waiver, subject: Mapping[str, str], key: SigningKey, at: str | None = None) -> Envelope:
+def seal_waiver(waiver: Waiver, subject: Mapping[str, str], key: Signer, at: str | None = None) -> Envelope:
     """Sign a waiver for the subjects whose `name`, `vendor` and `version` fit these patterns."""
     document = {
         "schema": WAIVER_SCHEMA,
