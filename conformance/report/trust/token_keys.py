@@ -36,7 +36,14 @@ from conformance.report.trust.token_uri import TokenUri, parse_token_uri
 try:
     import pkcs11
     from pkcs11 import Attribute, KeyType, Mechanism, ObjectClass
-    from pkcs11.exceptions import PinIncorrect, PinInvalid, PinLenRange, PinLocked, PKCS11Error
+    from pkcs11.exceptions import (
+        AttributeTypeInvalid,
+        PinIncorrect,
+        PinInvalid,
+        PinLenRange,
+        PinLocked,
+        PKCS11Error,
+    )
     from pkcs11.types import Object, SignMixin
 except ModuleNotFoundError as problem:
     raise UsageError(
@@ -87,8 +94,11 @@ class TokenKey:
             EnvironmentFault: the token does not do it, or signs with another key.
 
         """
-        with _using(self.uri), _token(self.uri).open(user_pin=_pin(self.uri)) as session:
-            signature = self._sign_in(session, content)
+        with _using(self.uri):
+            token = _token(self.uri)
+            pin = _pin(self.uri)
+            with token.open(user_pin=pin) as session:
+                signature = self._sign_in(session, content, pin)
         if not self.public.verifies(signature, content):
             raise EnvironmentFault(
                 "the token has signed with another key than the file says",
@@ -102,16 +112,17 @@ class TokenKey:
         name, role, pem = self.public.to_pem().split(b"\n", 2)
         return b"\n".join([name, role, f"token: {self.uri.text}".encode(), pem])
 
-    def _sign_in(self, session: pkcs11.Session, content: bytes) -> bytes:
+    def _sign_in(self, session: pkcs11.Session, content: bytes, pin: str) -> bytes:
         key = _only(session, ObjectClass.PRIVATE_KEY, self.uri)
         if not isinstance(key, SignMixin):
             raise UsageError(
                 "is a key that the token does not sign with", where=self.uri.text, next_step="name another"
             )
+        again = pin if _asks_each_time(key) else None
         if isinstance(self.public.key, Ed25519PublicKey):
-            return bytes(key.sign(content, mechanism=Mechanism.EDDSA))
+            return bytes(key.sign(content, mechanism=Mechanism.EDDSA, pin=again))
         # All tokens sign a digest, few hash; what comes is r and s of PKCS#11, not DER.
-        pair = key.sign(hashlib.sha256(content).digest(), mechanism=Mechanism.ECDSA)
+        pair = key.sign(hashlib.sha256(content).digest(), mechanism=Mechanism.ECDSA, pin=again)
         half = len(pair) // 2
         return encode_dss_signature(int.from_bytes(pair[:half], "big"), int.from_bytes(pair[half:], "big"))
 
@@ -208,6 +219,14 @@ def _only(session: pkcs11.Session, kind: ObjectClass, uri: TokenUri) -> Object:
             next_step="name exactly one by object=LABEL, by id=%01, or by both",
         )
     return found[0]
+
+
+def _asks_each_time(key: Object) -> bool:
+    """Whether the key wants the PIN before every signature, as those for qualified signatures on smart cards do."""
+    try:
+        return bool(key[Attribute.ALWAYS_AUTHENTICATE])
+    except AttributeTypeInvalid:
+        return False
 
 
 def _pin(uri: TokenUri) -> str:

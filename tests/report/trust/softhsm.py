@@ -30,9 +30,12 @@ def module() -> Path:
     pytest.skip("no SoftHSM2 on this machine (Debian: softhsm2)")
 
 
-def make_key(token: pkcs11.Token, kind: str, label: str, number: int) -> None:
+def make_key(token: pkcs11.Token, kind: str, label: str, number: int, *, asks_each_time: bool = False) -> None:
     """A new pair of keys in the token."""
+    private = {Attribute.ALWAYS_AUTHENTICATE: asks_each_time}
     key_type, curve, mechanism = CURVES[kind]
     with token.open(rw=True, user_pin=PIN) as session:
         parameters = session.create_domain_parameters(key_type, {Attribute.EC_PARAMS: curve}, local=True)
-        parameters.generate_keypair(mechanism=mechanism, store=True, label=label, id=bytes([number]))
+        parameters.generate_keypair(
+            mechanism=mechanism, store=True, label=label, id=bytes([number]), private_template=private
+        )

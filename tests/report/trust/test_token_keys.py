@@ -135,6 +135,14 @@ def test_everything_that_is_signed_can_be_signed_by_a_token(
     assert call("waiver", "sign", *waiver, "--key", "keys/body.pem", "--out", "one.waiver.json")[0] == 0
 
 
+@pytest.mark.parametrize("kind", ["p256", "ed25519"])
+def test_a_key_that_wants_the_pin_each_time_gets_it(kind: str, tokens: Tokens) -> None:
+    softhsm.make_key(tokens.token(), kind, f"careful-{kind}", 20, asks_each_time=True)
+    key = found(tokens, f"object=careful-{kind}")
+    for content in (b"one", b"two"):
+        assert key.public.verifies(key.sign(content), content)
+
+
 def test_a_key_is_found_by_its_id_and_by_all_that_is_said_of_the_token(tokens: Tokens) -> None:
     by_label = found(tokens)
     assert found(tokens, "id=%01").public.id == by_label.public.id
