@@ -1,7 +1,8 @@
 """`report.pdf`: the report for paper and archives, tagged for assistive technology (PDF/UA-1, ISO 14289-1).
 
 Invariants: nothing is loaded from anywhere; the same record gives the same bytes, as long as WeasyPrint, its libraries
-and the fonts are the same; all that failed is told, up to `MOST_TOLD` checks. Evidence stays in the record.
+and the fonts are the same; all that failed is told, up to `MOST_TOLD` checks; a character that no font has is named by
+its code point, for PDF/UA wants no empty boxes. Evidence stays in the record.
 """
 
 from __future__ import annotations
@@ -54,11 +55,21 @@ def render(material: Material) -> bytes:
         "page_of": Markup(_page_of()),  # noqa: S704 -- quoted for CSS, from the languages' files alone
     }
     page = page_environment().get_template("pdf.html.j2").render(context)
-    document = weasyprint.HTML(string=page, url_fetcher=_refuse)
-    written = document.write_pdf(pdf_variant="pdf/ua-1", pdf_identifier=bytes.fromhex(material.digest)[:16])
+    identifier = bytes.fromhex(material.digest)[:16]
+    written, missing = _drawn(page, identifier)
+    if missing:
+        head, body, text = page.partition("<body")
+        written, _ = _drawn(head + body + text.translate({each: f"[U+{each:04X}]" for each in missing}), identifier)
+    return written
+
+
+def _drawn(page: str, identifier: bytes) -> tuple[bytes, set[int]]:
+    """The document, and the characters beyond ASCII that it wants and no font has."""
+    document = weasyprint.HTML(string=page, url_fetcher=_refuse).render(pdf_variant="pdf/ua-1")
+    written = document.write_pdf(pdf_variant="pdf/ua-1", pdf_identifier=identifier)
     if not isinstance(written, bytes):
         raise TypeError("WeasyPrint wrote no bytes")
-    return written
+    return written, {each for font in document.fonts.values() for each in font.missing if each > 0x7F}
 
 
 def _listed(results: list[RecordJson], told: list[RecordJson]) -> list[RecordJson]:

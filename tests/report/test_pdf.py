@@ -163,6 +163,20 @@ def test_hostile_text_breaks_no_document(hostile: str) -> None:
     assert not re.search("[\x00-\x1f\u202a-\u202e\u2066-\u2069]", str(document.metadata.title))
 
 
+def test_a_character_that_no_font_has_is_named() -> None:
+    record = records.not_conformant()
+    first, *rest = record.results
+    name = "Registry \U0010fffd"
+    spoilt = replace(
+        record, results=(replace(first, seen="no \U0010fffe here"), *rest), subject={**record.subject, "name": name}
+    )
+    document = read(spoilt)
+    assert plain("no [U+10FFFE] here") in words_of(document)
+    assert plain("Registry [U+10FFFD]") in words_of(document)
+    assert document.metadata is not None
+    assert name in str(document.metadata.title)
+
+
 def test_more_fails_than_paper_likes_are_counted() -> None:
     plan = tuple(
         records.entry(f"MTLS-{number:03d}", "Something holds", ["MTLS-R1"], records.ANONYMOUS.level)

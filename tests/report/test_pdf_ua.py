@@ -34,8 +34,10 @@ pytestmark = [pytest.mark.xdist_group("verapdf"), pytest.mark.timeout(900)]
 
 HERE = Path(__file__).parent / "verapdf"
 ALL = [records.conformant, records.not_conformant, records.interrupted]
-HOSTILE = ["html", "controls", "direction", "dollar", "yaml"]
-"""Names of hostile texts. Not those of very many characters, which take minutes, nor one that no font has."""
+HOSTILE = ["html", "controls", "direction", "dollar", "yaml", "unknown"]
+"""Names of hostile texts. Not those of very many characters, which take minutes."""
+UNKNOWN = "Registry \U0010fffd \U00010348"
+"""Of a writing that no font has."""
 FEWEST_ASSERTIONS = 5_000
 """What veraPDF looks at in the smallest report is twice as much."""
 
@@ -105,7 +107,7 @@ def drawn(record: RunRecord, code: str = "en") -> bytes:
 def of_many_contracts() -> RunRecord:
     """Facts over many pages, whose names take two lines: some of them meet the end of a page."""
     record = records.conformant()
-    contracts = [{"path": f"contracts/a-rather-long-name-{number}.yaml", "sha256": "ab" * 32} for number in range(200)]
+    contracts = [{"path": f"contracts/a-rather-long-name-{number}.yaml", "sha256": "ab" * 32} for number in range(80)]
     return replace(record, subject={**record.subject, "contracts": contracts})
 
 
@@ -115,8 +117,9 @@ def judgements(verapdf: VeraPdf, tmp_path_factory: pytest.TempPathFactory) -> di
     folder = tmp_path_factory.mktemp("documents")
     documents = {f"{make.__name__}-{code}": drawn(make(), code) for make in ALL for code in languages()}
     documents["contracts"] = drawn(of_many_contracts())
+    texts = hostile.TEXTS | {"unknown": UNKNOWN}
     for name in HOSTILE:
-        documents[name] = render(Material(hostile.spoilt(records.not_conformant(), hostile.TEXTS[name])))
+        documents[name] = render(Material(hostile.spoilt(records.not_conformant(), texts[name])))
     original = documents["not_conformant-en"]
     documents["copied"] = changed(original, lambda writer: None)
     documents |= {name: changed(original, breaking) for name, (breaking, _) in BREAKINGS.items()}
