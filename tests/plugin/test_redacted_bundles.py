@@ -101,7 +101,8 @@ def bundle_with(run: LoadedRun, observed: Any, seen: str, trouble: str) -> bytes
         run, [result], environment={}, started="2026-11-03T14:02:05.000Z", interrupted=False, trouble=trouble
     )
     material = Material(record.to_json(), run.files)
-    rendered = [form.render(material) for name, form in FORMATS.items() if name != "bundle"]
+    # The streams of a PDF are compressed, so its bytes would hide a secret; its words are those of the record.
+    rendered = [form.render(material) for name, form in FORMATS.items() if name not in ("bundle", "pdf")]
     with zipfile.ZipFile(io.BytesIO(render(material))) as archive:
         return b"\n".join(
             [*rendered, *(archive.read(name) for name in archive.namelist()), *map(str.encode, archive.namelist())]
