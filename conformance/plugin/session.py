@@ -125,8 +125,12 @@ class MeshmarkSession:
     # ------------------------------------------------------------------ hooks
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
-        """What is to be run is known, and no mesh has been started yet."""
-        if (count := self._config.getoption("--meshmark-workers")) < 2 or self._config.option.collectonly:
+        """What is to be run is known, and no mesh has been started yet.
+
+        Under pytest-xdist its workers are the meshes: each sees all checks here, and runs those that it is sent.
+        """
+        count = self._config.getoption("--meshmark-workers")
+        if count < 2 or self._config.option.collectonly or hasattr(self._config, "workerinput"):
             return
         for path, run in self._runs.items():
             items = (item for item in session.items if isinstance(item, CheckItem) and item.path == path)

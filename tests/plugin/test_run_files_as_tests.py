@@ -129,6 +129,14 @@ def test_workers_share_the_checks_and_one_record_tells_of_all(workers, workplace
     assert shared.stdout.str().count("= meshmark =") == 1
 
 
+def test_workers_of_xdist_do_not_multiply_by_our_own(workplace, run_pytest):
+    # Each of them would run all checks, and not those alone that it is sent.
+    workplace.write("conftest.py", "from conformance.plugin import session\nsession.Workers = None\n")
+    both = ("-p", "xdist", "-n", "2", "--meshmark-workers", "2")
+    run_pytest(workplace.run_file(), "--meshmark-only", "ROUTE-001,API-001", *both)
+    assert Counter(verdicts(workplace.record()).values())["pass"] == 2
+
+
 @pytest.mark.parametrize("workers", [("-p", "xdist", "-n", "2"), ("--meshmark-workers", "2")], ids=["xdist", "own"])
 def test_workers_that_cannot_start_their_mesh_say_why(workers, workplace, run_pytest):
     file = workplace.run_file(subject={"command": ["{python}", "-c", "raise SystemExit('not today')"]})
