@@ -113,6 +113,17 @@ class Workplace:
         }
         return self.run_file("citizen-id", subject=described, **rest)
 
+    def hanging(self, *faults: str, timeouts: Mapping[str, float] | None = None) -> str:
+        """A run file for a building block of which one operation is never answered, and nobody gives up on it."""
+        endless = {"op": "replace", "path": "/virtual_hosts/0/routes/0/route/timeout", "value": "0s"}
+        once = {"op": "remove", "path": "/virtual_hosts/0/routes/0/route/retry_policy"}
+        overlays = [
+            {"type": "route", "name": "inbound/citizen-id", "patch": [endless]},
+            {"type": "route", "name": "outbound/citizen-id", "patch": [endless, once]},
+        ]
+        limits = {"request": 600, "check": 600, **(timeouts or {})}
+        return self.citizen_id("hangs", *faults, timeouts=limits, overlays=overlays)
+
     def record(self, folder: str = "meshmark-report") -> dict[str, Any]:
         """The record that a run has written."""
         return json.loads((self.folder / folder / "record.json").read_text("utf-8"))

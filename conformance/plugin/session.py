@@ -26,6 +26,7 @@ from conformance.report.formats import FORMATS, ensure_available, write_reports
 from conformance.report.language import languages, speaking
 from conformance.report.material import Material
 from conformance.report.summary import summarize
+from conformance.system.interrupts import interrupts_held
 
 __all__ = ["MeshmarkSession"]
 
@@ -159,13 +160,20 @@ class MeshmarkSession:
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
-        """Write while the meshes stop, but before if it was an interrupt: who is impatient must not lose the record."""
+        """Write while the meshes stop, but before if it was an interrupt: who is impatient must not lose the record.
+
+        An interrupt that comes while it is written is too late to change what it says.
+        """
         if not self._interrupted:
             for run in self._runs.values():
                 run.begin_to_close()
         try:
             if not hasattr(self._config, "workerinput") and not self._config.option.collectonly:
-                self._write(session)
+                with interrupts_held() as held:
+                    self._write(session)
+                if held.came:
+                    self.exit_code = ExitCode.INTERRUPTED
+                    session.exitstatus = int(self.exit_code)
         finally:
             for workers in self._workers.values():
                 workers.close()
@@ -193,10 +201,11 @@ class MeshmarkSession:
 
     def _conclude(self, path: Path, run: Run) -> ExitCode:
         findings = self._findings.get(path, Findings())
+        ahead = self._workers[path].unclaimed() if path in self._workers else []
         record = make_record(
             run.loaded,
-            findings.results,
-            environment=findings.environment,
+            [*findings.results, *ahead],
+            environment=findings.environment or run.environment,
             started=self._started,
             interrupted=self._interrupted,
             trouble=findings.trouble,

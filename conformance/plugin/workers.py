@@ -65,6 +65,11 @@ class Workers:
             with self._changed:
                 self._changed.wait_for(lambda: entry.check.id in self._results)
 
+    def unclaimed(self) -> list[Result]:
+        """Results of checks whose turn has not come: after an interrupt it never will."""
+        with self._changed:
+            return list(self._results.values())
+
     def close(self) -> None:
         """End the other processes; a check that one of them still runs is given up."""
         with self._changed:

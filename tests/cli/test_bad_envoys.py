@@ -80,7 +80,7 @@ def test_without_an_engine_processes_are_used_and_the_record_says_why(workplace:
 
 async def test_an_envoy_killed_in_the_middle_ends_the_run_at_once(workplace: Workplace):
     # The check that runs meanwhile waits for this building block for longer than the test has patience.
-    file = workplace.citizen_id("hangs", timeouts={"request": 600, "check": 600})
+    file = workplace.hanging()
     process = workplace.start("certify", file, "--only", "API-001,API-002,ROUTE-001")
 
     await until(lambda: "API-001" in process.stdout.readline(), what="API-001 is done", timeout=60)

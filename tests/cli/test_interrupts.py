@@ -15,7 +15,7 @@ from conformance.system.deadlines import until
 
 async def in_the_middle(workplace: Workplace) -> subprocess.Popen[str]:
     """A run whose first check has passed, and whose second one would take ten minutes."""
-    file = workplace.citizen_id("hangs", timeouts={"request": 600, "check": 600})
+    file = workplace.hanging()
     process = workplace.start("certify", file, "--only", "ROUTE-001,API-002")
     await until(lambda: "ROUTE-001" in process.stdout.readline(), what="the first check is done", timeout=60)
     return process
@@ -72,7 +72,7 @@ def told_to_end(pid: int) -> bool:
 
 
 async def test_an_impatient_second_interrupt_leaves_nothing_behind_either(workplace: Workplace):
-    file = workplace.citizen_id("ignores-sigterm", "hangs", timeouts={"request": 600, "check": 600, "stop": 600})
+    file = workplace.hanging("ignores-sigterm", timeouts={"stop": 600})
     process = workplace.start("certify", file, "--only", "ROUTE-001,API-002")
     await until(lambda: "ROUTE-001" in process.stdout.readline(), what="the first check is done", timeout=60)
     (subject,) = [pid for pid, line in workplace.processes().items() if "citizen_id.py" in line]

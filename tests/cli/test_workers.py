@@ -33,10 +33,14 @@ def test_more_meshes_than_checks_are_not_started(workplace: Workplace):
 
 
 async def in_the_middle(workplace: Workplace) -> subprocess.Popen[str]:
-    """One check has passed, and one of the two processes is busy with another for ten minutes."""
-    file = workplace.citizen_id("hangs", timeouts={"request": 600, "check": 600})
-    process = workplace.start("certify", file, "--workers", "2", "--only", "ROUTE-001,API-002")
-    await until(lambda: "ROUTE-001" in process.stdout.readline(), what="the first check is done", timeout=60)
+    """One check is done, and each of the two processes is busy with another that would take ten minutes."""
+    process = workplace.start("certify", workplace.hanging(), "--workers", "2", "--only", "ROUTE-001,API-002,API-003")
+
+    def both_ask() -> bool:
+        logs = [log.read_text() for log in workplace.temporary.glob("meshmark-*/citizen-id/access.log")]
+        return sum('"path":"/citizen-id/v1/persons"' in log for log in logs) == 2
+
+    await until(both_ask, what="both are calling the building block", timeout=60)
     return process
 
 

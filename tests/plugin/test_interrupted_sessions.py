@@ -30,7 +30,7 @@ def start_pytest(workplace: Workplace, *arguments: str) -> subprocess.Popen[str]
     "workers", [(), ("-p", "xdist", "-n", "2"), ("--meshmark-workers", "2")], ids=["alone", "xdist", "two workers"]
 )
 async def test_an_interrupted_session_is_recorded_and_leaves_nothing(workers, workplace: Workplace):
-    file = workplace.citizen_id("hangs", timeouts={"request": 600, "check": 600})
+    file = workplace.hanging()
     process = start_pytest(workplace, *workers, "--meshmark-only", "API-001,API-002", file)
 
     def asked() -> bool:
@@ -47,3 +47,37 @@ async def test_an_interrupted_session_is_recorded_and_leaves_nothing(workers, wo
     assert record["outcome"] == "incomplete"
     assert results(record)["API-002"]["verdict"] == "not-run"
     await until(lambda: not workplace.left(), what="all is gone", timeout=60, last_seen=lambda: str(workplace.left()))
+
+
+IMPATIENT = """\
+import os, signal
+from conformance.plugin import session
+written = session.write_reports
+def interrupted(*arguments):
+    os.kill(os.getpid(), signal.{signal})
+    return written(*arguments)
+session.write_reports = interrupted
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["by the terminal", "by a CI service"])
+def test_an_interrupt_while_the_record_is_written_loses_nothing(number: signal.Signals, workplace: Workplace):
+    workplace.write("impatient.py", IMPATIENT.format(signal=number.name))
+    # As `meshmark certify` does, which hears SIGTERM too.
+    workplace.write("certify.py", "import impatient\nfrom conformance.cli.main import main\nmain()\n")
+    process = subprocess.Popen(
+        [sys.executable, "certify.py", "certify", workplace.run_file(), "--only", "API-001"],
+        cwd=workplace.folder,
+        env=workplace.environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    said, _ = process.communicate(timeout=60)
+    record = workplace.record()
+    assert process.returncode == 130, said
+    assert not record["interrupted"]
+    assert results(record)["API-001"]["verdict"] == "pass"
+    assert {path.name for path in (workplace.folder / "meshmark-report").iterdir()} >= {"report.html", "junit.xml"}
+    assert "meshmark-report/record.json" in said
+    assert workplace.left() == []
