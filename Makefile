@@ -11,7 +11,7 @@ certify: $(READY)
 	$(VENV)/bin/meshmark certify fixtures/birth-registry.meshmark.yaml --workers 2
 
 test: $(READY)
-	$(VENV)/bin/pytest -n 2 --dist loadgroup
+	$(VENV)/bin/pytest -n 2 --dist worksteal
 
 lint: $(READY)
 	$(VENV)/bin/ruff check .

@@ -9,6 +9,7 @@ from typing import Any
 
 import grpc
 import grpc.aio
+from xds_parts import WITHIN_S
 
 from conformance.controlplane.resources import ResourceType
 from conformance.controlplane.server import ControlPlane
@@ -23,8 +24,6 @@ RESPONSE = message_class("envoy.service.discovery.v3.DiscoveryResponse")
 DELTA_REQUEST = message_class("envoy.service.discovery.v3.DeltaDiscoveryRequest")
 DELTA_RESPONSE = message_class("envoy.service.discovery.v3.DeltaDiscoveryResponse")
 STATUS = message_class("google.rpc.Status")
-
-RECEIVED_WITHIN_S = 5.0
 
 
 class RawStream(ABC):
@@ -44,14 +43,14 @@ class RawStream(ABC):
         def requests() -> int:
             return sum(event.kind is EventKind.REQUEST for event in control_plane.history(self.node_id))
 
-        await until(lambda: requests() == self._requests, what="all requests heard", timeout=RECEIVED_WITHIN_S)
+        await until(lambda: requests() == self._requests, what="all requests heard", timeout=WITHIN_S)
 
     def _node(self) -> dict[str, str]:
         first, self._first = self._first, False
         return {"id": self.node_id} if first else {}
 
     async def receive(self) -> Any:
-        return await asyncio.wait_for(self.call.read(), RECEIVED_WITHIN_S)
+        return await asyncio.wait_for(self.call.read(), WITHIN_S)
 
     async def nothing_is_due(self) -> None:
         """Prove silence without sleeping: the answer to a question asked now is the very next response.
@@ -168,7 +167,7 @@ class RawClient:
         await until(
             lambda: any(event.kind is kind for event in control_plane.history(node_id)),
             what=f"{kind.value} noticed",
-            timeout=RECEIVED_WITHIN_S,
+            timeout=WITHIN_S,
         )
 
     async def close(self) -> None:

@@ -69,7 +69,10 @@ class Callers:
         self._task = asyncio.create_task(self._run())
 
     async def _run(self) -> None:
-        async with httpx.AsyncClient() as client:
+        # Each call on a connection of its own. One that is kept, Envoy may close just as the next call is on its way:
+        # that call would be lost by HTTP/1.1, and not by the control plane.
+        unkept = httpx.Limits(max_keepalive_connections=0)
+        async with httpx.AsyncClient(limits=unkept, timeout=WITHIN_S) as client:
             while not self._over:
                 for caller, answers in self.answers.items():
                     answer = await client.get(self._url, headers={"caller": caller})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import io
 import os
 import shutil
@@ -29,8 +30,7 @@ except EnvironmentFault as fault:
         raise
     pytest.skip(fault.what, allow_module_level=True)
 
-# Maven fetches once into a folder of the user's, so one worker does it all.
-pytestmark = [pytest.mark.xdist_group("verapdf"), pytest.mark.timeout(900)]
+pytestmark = pytest.mark.timeout(600)
 
 HERE = Path(__file__).parent / "verapdf"
 ALL = [records.conformant, records.not_conformant, records.interrupted]
@@ -88,12 +88,23 @@ def verapdf(tmp_path_factory: pytest.TempPathFactory) -> VeraPdf:
     if maven is None or java is None or shutil.which("javac") is None:
         _missing("there is no Maven, or no Java that compiles")
     listed = tmp_path_factory.mktemp("verapdf") / "class-path"
-    done = subprocess.run(
-        [str(maven), "-B", "-q", "-f", HERE / "pom.xml", "dependency:build-classpath", f"-Dmdep.outputFile={listed}"],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    # Maven keeps what it fetches in one folder of the user's, and other workers may be about to fetch it, too.
+    with (tmp_path_factory.getbasetemp().parent / "maven.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        done = subprocess.run(
+            [
+                str(maven),
+                "-B",
+                "-q",
+                "-f",
+                HERE / "pom.xml",
+                "dependency:build-classpath",
+                f"-Dmdep.outputFile={listed}",
+            ],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
     if done.returncode:
         _missing(f"Maven brings no veraPDF: {(done.stdout + done.stderr)[-2_000:]}")
     return VeraPdf(listed.read_text("utf-8").strip(), str(java))

@@ -18,7 +18,7 @@ ROUNDS = int(os.environ.get("MESHMARK_STABILITY_ROUNDS", "3"))
 GENERATED_FOR = "GET /v1/persons/{personId}"
 """Generated input costs most of a run's time, and one operation more proves no more about stability."""
 
-pytestmark = [pytest.mark.xdist_group("stability"), pytest.mark.timeout(600)]
+pytestmark = pytest.mark.timeout(600)
 
 
 @pytest.fixture(scope="module")

@@ -27,9 +27,6 @@ from . import softhsm
 from .makers import bundle_of, run_record
 from .softhsm import KEEPER_PIN, PIN
 
-# The library and its tokens are one for a process.
-pytestmark = pytest.mark.xdist_group("softhsm")
-
 Call = Callable[..., tuple[int, str, str]]
 LABORATORY, SPARE = "laboratory", "spare"
 
