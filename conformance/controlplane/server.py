@@ -30,6 +30,7 @@ from conformance.controlplane.stream import Stream
 from conformance.model.errors import DeadlineExceeded, MeshmarkError, SuiteFault
 from conformance.protobuf.listen import TlsListen, UnixListen, open_listener
 from conformance.protobuf.messages import DynamicMessage, message_class
+from conformance.system.deadlines import time_limit
 
 __all__ = ["Acknowledgement", "ControlPlane", "Rejected", "TlsListen", "UnixListen"]
 
@@ -198,7 +199,7 @@ class ControlPlane:
         """
         node = self._node(node_id)
         with suppress(TimeoutError):
-            async with asyncio.timeout(timeout):
+            async with time_limit(timeout):
                 while not self._is_acknowledged(node, version):
                     await node.something_new()
         if self._is_acknowledged(node, version):

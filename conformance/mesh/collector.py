@@ -21,6 +21,7 @@ from conformance.model.errors import DeadlineExceeded
 from conformance.model.policy import Endpoint
 from conformance.protobuf.listen import UnixListen
 from conformance.protobuf.messages import message_class
+from conformance.system.deadlines import time_limit
 
 __all__ = ["TRACES_PATH", "SpanCollector"]
 
@@ -90,7 +91,7 @@ class SpanCollector:
 
         """
         with suppress(TimeoutError):
-            async with asyncio.timeout(timeout):
+            async with time_limit(timeout):
                 while not condition(self.spans(trace_id)):
                     await self._arrival.wait()
         seen = self.spans(trace_id)

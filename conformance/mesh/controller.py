@@ -25,6 +25,7 @@ from conformance.mesh.configuration import Configuration, Difference
 from conformance.model.errors import DeadlineExceeded, EnvironmentFault
 from conformance.model.verdict import moment, now
 from conformance.policy.store import ProxyReport, ProxyState, Store
+from conformance.system.deadlines import time_limit
 
 __all__ = ["Controller"]
 
@@ -99,7 +100,7 @@ class Controller:
         if self._outcomes.unread:
             self._reported.clear()
         with suppress(TimeoutError):
-            async with asyncio.timeout(within_s):
+            async with time_limit(within_s):
                 await self._reported.wait()
 
     async def has_taken(self, version: int, *, timeout: float) -> None:
@@ -111,7 +112,7 @@ class Controller:
 
         """
         try:
-            async with asyncio.timeout(timeout):
+            async with time_limit(timeout):
                 await self._until(lambda: self.taken >= version)
         except TimeoutError:
             raise DeadlineExceeded(

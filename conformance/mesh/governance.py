@@ -33,7 +33,7 @@ from conformance.policy.documents import IncrementalJudge, to_document
 from conformance.policy.store import Document, ProxyReport, ProxyState, Store, Write
 from conformance.policy.store.opening import open_store
 from conformance.protobuf.listen import UnixListen
-from conformance.system.deadlines import until
+from conformance.system.deadlines import time_limit, until
 
 __all__ = ["Governance", "Propagation", "documents_of"]
 
@@ -235,7 +235,7 @@ class Governance:
             await until(answered, what="every security server concerned has answered", timeout=limit)
         silent = {each.proxy: "pending" for each in reports if each.state is ProxyState.PENDING}
         try:
-            async with asyncio.timeout(limit):
+            async with time_limit(limit):
                 await self.authentication.at_version(version)
         except TimeoutError:
             silent[AUTHENTICATION_SERVICE] = f"decides by version {self.authentication.version}"

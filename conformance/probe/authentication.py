@@ -16,6 +16,7 @@ from conformance.mesh import Arrival, Mesh, silent_service
 from conformance.model.policies import MemberPolicy
 from conformance.pki.tokens import TokenAuthority
 from conformance.probe.exchange import Exchange
+from conformance.system.deadlines import time_limit
 
 __all__ = ["Authentication", "DecisionSeen"]
 
@@ -112,7 +113,7 @@ class Authentication:
         version = await self._governance.commit(mesh, note="a check changes whose tokens count")
         # It concerns no security server, so none will acknowledge it.
         try:
-            async with asyncio.timeout(self._mesh.timeouts.acknowledged):
+            async with time_limit(self._mesh.timeouts.acknowledged):
                 await self._governance.authentication.at_version(version)
         except TimeoutError:
             return False

@@ -6,7 +6,6 @@ have one nonce. They are pipelined (RFC 9112 section 9.3.2), so that nobody wait
 
 from __future__ import annotations
 
-import asyncio
 from collections import Counter
 from contextlib import closing, suppress
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from dataclasses import dataclass
 from conformance.mesh import CALLER, NONCE_HEADER, WITNESS, Answer, Mesh
 from conformance.model.policy import Endpoint
 from conformance.probe.exchange import new_nonce
+from conformance.system.deadlines import time_limit
 
 __all__ = ["Arrived", "Crowd"]
 
@@ -59,7 +59,7 @@ class Crowd:
         reader, writer = await here.open_connection(origin.host, origin.port, timeout=self._mesh.timeouts.request)
         received = bytearray()
         with closing(writer), suppress(TimeoutError, ConnectionError):
-            async with asyncio.timeout(self._mesh.timeouts.request):
+            async with time_limit(self._mesh.timeouts.request):
                 writer.write(request.encode() * calls)
                 while received.count(HEAD_ENDS) < calls and (news := await reader.read(READ_SIZE)):
                     received += news

@@ -16,6 +16,7 @@ from conformance import __version__
 from conformance.mesh import NONCE_HEADER
 from conformance.model.policy import Endpoint
 from conformance.system.calling import sockets_from
+from conformance.system.deadlines import time_limit
 from conformance.system.location import HERE, Location
 
 __all__ = ["Exchange", "KeptConnection", "new_nonce"]
@@ -159,7 +160,7 @@ class KeptConnection:
         answer, port, failure, content = None, None, None, b""
         try:
             # httpcore's own limit is one for each read, and a body may trickle for ever.
-            async with asyncio.timeout(self._timeout), self._one_at_a_time:
+            async with time_limit(self._timeout), self._one_at_a_time:
                 answer, port, content = await self._exchange(request)
         except TimeoutError:
             failure = f"no whole answer within {self._timeout:g} s"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 import traceback
 from collections.abc import Mapping
@@ -18,6 +17,7 @@ from conformance.probe.access_log import AccessLogs
 from conformance.probe.judgement import Judgement, Undecided, Unmet
 from conformance.probe.probe import Probe
 from conformance.probe.subject import SubjectFacts
+from conformance.system.deadlines import time_limit
 
 __all__ = ["Execution"]
 
@@ -88,7 +88,7 @@ class Execution:
     async def _find(self, check: Check, judgement: Judgement) -> Finding:
         probe = Probe(self.mesh, judgement, self.subject, self._logs)
         try:
-            async with asyncio.timeout(self.mesh.timeouts.check):
+            async with time_limit(self.mesh.timeouts.check):
                 await self.mesh.members.unless_dead(check.body(probe))
         except Unmet as finding:
             met = finding.expectation

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import httpx
 
 from conformance.system.calling import transport_from, trusting_nobody
+from conformance.system.deadlines import time_limit
 from conformance.system.namespaces import NetworkNamespace, connect_from
 
 __all__ = ["Attempt", "attempt"]
@@ -56,7 +57,7 @@ async def attempt(
     if refused:
         return Attempt(False, refused)
     try:
-        async with asyncio.timeout(timeout):
+        async with time_limit(timeout):
             return await _ask(origin_url, path or "/", any_answer=path is None, timeout=timeout, inside=inside)
     except TimeoutError:
         return Attempt(False, f"accepts connections, but GET {path or '/'} had no complete answer within {timeout:g} s")
@@ -67,7 +68,7 @@ async def _connect(host: str, port: int, timeout: float, inside: NetworkNamespac
         if inside:
             (await connect_from(inside, host, port, timeout=timeout)).close()
             return None
-        async with asyncio.timeout(timeout):
+        async with time_limit(timeout):
             _, writer = await asyncio.open_connection(host, port)
     except TimeoutError:
         return f"does not accept a connection on {host}:{port} within {timeout:g} s"

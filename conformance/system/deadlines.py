@@ -1,21 +1,58 @@
-"""Waiting for a named condition, with a deadline, instead of sleeping and hoping."""
+"""Waiting for a named condition, with a deadline, instead of sleeping and hoping.
+
+Limits are in seconds in which this process ran. A machine that has stopped for a while, or has no time for us, has none
+for those that we wait for either, and must not turn an answer that is on its way into none.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import inspect
 from collections.abc import Awaitable, Callable, Coroutine
+from types import TracebackType
 from typing import Any, TypeVar, overload
 
 from conformance.model.errors import DeadlineExceeded
 
-__all__ = ["until", "while_running"]
+__all__ = ["TICK_S", "time_limit", "until", "while_running"]
 
 T = TypeVar("T")
 
 POLL_INTERVAL_S = 0.002
+TICK_S = 0.1
+"""No stop of the process, however long, takes more than this off a limit."""
 LAST_BREATH_S = 0.1
 NEXT_STEP = "raise the timeout in the run file if the machine is slow; otherwise read the evidence"
+
+
+class time_limit:  # noqa: N801 -- used as `asyncio.timeout` is
+    """`async with time_limit(seconds):` raises TimeoutError inside the block, and out of it, when they are over."""
+
+    def __init__(self, seconds: float) -> None:
+        self._left = seconds
+        self._limit = asyncio.timeout(None)
+        self._loop = asyncio.get_running_loop()
+        self._tick: asyncio.TimerHandle | None = None
+
+    async def __aenter__(self) -> None:
+        await self._limit.__aenter__()
+        self._await_tick()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if self._tick is not None:
+            self._tick.cancel()
+        await self._limit.__aexit__(kind, error, traceback)
+
+    def _await_tick(self) -> None:
+        step = min(self._left, TICK_S)
+        self._left -= step
+        self._tick = self._loop.call_later(step, self._await_tick if self._left > 0 else self._expire)
+
+    def _expire(self) -> None:
+        self._tick = None
+        self._limit.reschedule(self._loop.time())
 
 
 @overload
@@ -76,7 +113,9 @@ async def until(
                 next_step=next_step,
                 detail=f"seen last: {last_seen()}" if last_seen else None,
             )
+        wake = loop.time() + pause
         await asyncio.sleep(pause)
+        deadline += max(0.0, loop.time() - wake - TICK_S)
         pause = min(pause * 1.5, 0.05)
 
 

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from conformance.model.errors import EnvironmentFault
+from conformance.system.deadlines import time_limit
 
 __all__ = ["NetworkNamespace", "connect_from", "listening_socket", "system_program", "tcp_socket", "why_unavailable"]
 
@@ -104,7 +105,7 @@ async def connect_from(namespace: NetworkNamespace | None, host: str, port: int,
     try:
         # As asyncio does for connections of its own: an answer must not wait for an acknowledgement.
         made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        async with asyncio.timeout(timeout):
+        async with time_limit(timeout):
             await asyncio.get_running_loop().sock_connect(made, (host, port))
     except BaseException:
         made.close()
