@@ -309,6 +309,11 @@ def test_the_text_for_a_plain_pattern_matches_it(pattern: str) -> None:
     assert re.search(pattern, text)
 
 
+@pytest.mark.parametrize(("pattern", "text"), [("[[]", "["), ("[a&&b]", "a"), ("[^a||b]", "5"), ("[~~]", "~")])
+def test_what_python_warns_of_is_ordinary_in_a_contract(pattern: str, text: str) -> None:
+    assert text_for_pattern(pattern) == text
+
+
 def test_a_pattern_is_stretched_to_the_length_that_is_asked_for() -> None:
     assert len(text_for_pattern("^[a-z]*$", 12) or "") >= 12
     assert text_for_pattern("^[0-9]{3,40}$", 12) == "5" * 12
