@@ -137,10 +137,18 @@ class Workplace:
         assert self.left() == []
         return finished
 
+    def meshmark_after(self, change: str, *arguments: str | Path) -> Finished:
+        """Run the command to its end where this Python text, which befalls it as a machine would, was run before."""
+        script = self.write("changed.py", f"{change}\nfrom conformance.cli.main import main\nmain()\n")
+        return self.finish(self._start(sys.executable, script, *arguments))
+
     def start(self, *arguments: str | Path, **environment: str) -> subprocess.Popen[str]:
         """Start the installed command."""
+        return self._start(COMMAND, *arguments, **environment)
+
+    def _start(self, *command: str | Path, **environment: str) -> subprocess.Popen[str]:
         return subprocess.Popen(
-            [str(COMMAND), *map(str, arguments)],
+            [*map(str, command)],
             cwd=self.folder,
             env={**self.environment, **environment},
             stdin=subprocess.DEVNULL,

@@ -44,7 +44,11 @@ class Workers:
         self._own = {entry.check.id for entry in entries}
         self._results: dict[str, Result] = {}
         self._changed = threading.Condition()
-        self._helpers = [_Helper(run, entries) for _ in range(min(count, len(entries)) - 1)]
+        self._helpers: list[_Helper] = []
+        # A machine without room for so many processes: fewer meshes find the same.
+        with suppress(OSError):
+            for _ in range(min(count, len(entries)) - 1):
+                self._helpers.append(_Helper(run, entries))
         # Only now: a fork takes along no thread, but perhaps a lock that it holds.
         self._feeders = [threading.Thread(target=self._feed, args=(helper,)) for helper in self._helpers]
         for feeder in self._feeders:

@@ -74,3 +74,21 @@ def test_a_subject_that_somebody_else_runs_is_not_called_by_several_at_once(work
     refused = workplace.meshmark("certify", file, "--workers", "2")
     assert refused.code == 2
     assert "several meshes at once would call one subject at once" in refused.said
+
+
+FULL = """\
+from conformance.plugin import workers
+def full(process):
+    raise BlockingIOError(11, "Resource temporarily unavailable")
+workers.FORKING.Process.start = full
+"""
+
+
+def test_a_machine_without_room_for_more_processes_does_with_one_mesh(workplace: Workplace):
+    asked = ("certify", workplace.citizen_id(), "--workers", "2", "--only", "API-001,ROUTE-001")
+    finished = workplace.meshmark_after(FULL, *asked)
+    assert finished.code == 4, finished.said
+    assert {result["verdict"] for check, result in results(workplace.record()).items() if check in asked[-1]} == {
+        "pass"
+    }
+    assert workplace.left() == []

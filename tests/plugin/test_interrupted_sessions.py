@@ -62,22 +62,12 @@ session.write_reports = interrupted
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["by the terminal", "by a CI service"])
 def test_an_interrupt_while_the_record_is_written_loses_nothing(number: signal.Signals, workplace: Workplace):
-    workplace.write("impatient.py", IMPATIENT.format(signal=number.name))
-    # As `meshmark certify` does, which hears SIGTERM too.
-    workplace.write("certify.py", "import impatient\nfrom conformance.cli.main import main\nmain()\n")
-    process = subprocess.Popen(
-        [sys.executable, "certify.py", "certify", workplace.run_file(), "--only", "API-001"],
-        cwd=workplace.folder,
-        env=workplace.environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-    said, _ = process.communicate(timeout=60)
+    impatient = IMPATIENT.format(signal=number.name)
+    finished = workplace.meshmark_after(impatient, "certify", workplace.run_file(), "--only", "API-001")
     record = workplace.record()
-    assert process.returncode == 130, said
+    assert finished.code == 130, finished.said
     assert not record["interrupted"]
     assert results(record)["API-001"]["verdict"] == "pass"
     assert {path.name for path in (workplace.folder / "meshmark-report").iterdir()} >= {"report.html", "junit.xml"}
-    assert "meshmark-report/record.json" in said
+    assert "meshmark-report/record.json" in finished.out
     assert workplace.left() == []
