@@ -1,4 +1,4 @@
-"""The policy admin service as an operator uses it: change, validate, delete, roll back, and ask what became of it.
+"""The policy admin service as an operator uses it: change, validate, roll back, and ask what became of it.
 
 Invariants: nothing is asked of the store behind the service's back; what the service refuses is an answer to be judged,
 not an error of the check.
@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-from conformance.mesh import CALLER, WITNESS, Mesh, Propagation
+from conformance.mesh import WITNESS, Mesh, Propagation
 from conformance.model.errors import EnvironmentFault, UsageError
 from conformance.model.policies import Kind
 from conformance.model.policy import ServicePolicy
@@ -105,18 +105,6 @@ class Administration:
     async def roll_back(self, version: int) -> Propagation:
         """Back to the policies of an earlier version, and wait for those concerned."""
         return await self.settled(await self._mesh.governance.roll_back(version))
-
-    async def delete(self, service: str) -> Propagation:
-        """Delete a service's policy, and with it the caller's right to address it; wait for those concerned."""
-        caller = self._mesh.governance.configuration.members[CALLER]
-        narrower = replace(caller, calls=tuple(each for each in caller.calls if each != service))
-        deleted = ((Kind.SERVICE, service),)
-        version = await self._mesh.governance.commit(narrower, deleted=deleted, note="a check deletes a service")
-        return await self.settled(version)
-
-    async def create(self, policy: ServicePolicy) -> Propagation:
-        """Add a service that the caller may address; wait for those concerned."""
-        return await self._mesh.register(policy, provider=policy.provider)
 
     @contextmanager
     def unacceptable(self, mark: str, service: str = WITNESS) -> Iterator[None]:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from conformance.mesh import CALLER, Mesh, member_id
+from conformance.mesh import CALLER, Mesh, Propagation, member_id
 from conformance.model.policies import Kind
 from conformance.model.policy import ServicePolicy
 from conformance.policy.client import PolicyAdminClient
@@ -44,17 +44,17 @@ class Registry:
     def __init__(self, mesh: Mesh) -> None:
         self._mesh = mesh
 
-    async def register(self, policy: ServicePolicy, *, provider: str) -> None:
-        """Add a service behind a member's security server, for the calling application to call."""
-        await self._mesh.register(policy, provider=provider)
+    async def register(self, policy: ServicePolicy, *, provider: str) -> Propagation:
+        """Add a service behind a member's security server, which the caller may address; wait for those concerned."""
+        return await self._mesh.register(policy, provider=provider)
 
-    async def withdraw(self, service: str) -> None:
-        """Take a service out of the register, and wait until the security servers concerned have acknowledged it."""
+    async def withdraw(self, service: str) -> Propagation:
+        """Delete a service's policy, and with it the caller's right to address it; wait for those concerned."""
         governance = self._mesh.governance
         caller = governance.configuration.members[CALLER]
         without = replace(caller, calls=tuple(each for each in caller.calls if each != service))
         version = await governance.commit(without, deleted=((Kind.SERVICE, service),), note="a check removes a service")
-        await governance.settled(version)
+        return await governance.settled(version)
 
     async def look_up(self, member: str) -> Listing:
         """What the directory tells the calling application, which has no role there, about a member."""

@@ -42,7 +42,7 @@ async def closes_what_is_deleted(probe: Probe) -> None:
         seen = "; ".join(each.summary for each in before)
         probe.require("caller-refused", all(each.status == 200 for each in before), seen=seen)
 
-        propagation = await probe.administration.delete(WITNESS)
+        propagation = await probe.registry.withdraw(WITNESS)
 
         async def closed() -> tuple[Exchange, Exchange] | None:
             calls = await probe.call(connection=door), await probe.call()
@@ -72,7 +72,7 @@ async def closes_what_is_deleted(probe: Probe) -> None:
 
 async def created(probe: Probe, policy: ServicePolicy) -> Exchange:
     """The first call that is served after the service has a policy again, or the last one that is not."""
-    await probe.administration.create(policy)
+    await probe.registry.register(policy, provider=policy.provider)
 
     async def served() -> Exchange | None:
         exchange = await probe.call()
