@@ -35,6 +35,15 @@ settings.register_profile(
 )
 settings.load_profile("same for all")
 
+LONGEST_NAME = 80
+
+
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """Megabytes are no name: every worker would send them to and fro for each test."""
+    if isinstance(val, (str, bytes)) and len(val) > LONGEST_NAME:
+        return f"{argname} of {len(val)}"
+    return None
+
 
 @pytest.fixture
 def workplace(tmp_path: Path) -> Iterator[Workplace]:

@@ -32,20 +32,21 @@ async def test_a_body_without_a_length_and_end_is_answered_and_cut_off(admin: Ad
     reader, writer = await connect(admin)
     writer.write(head.encode())
 
-    async def send_without_end() -> int:
-        piece, sent = b"10000\r\n" + b" " * 0x10000 + b"\r\n", 0
-        while not writer.transport.is_closing():
-            with contextlib.suppress(ConnectionError):
-                writer.write(piece)
-                await writer.drain()
-                sent += len(piece)
-        return sent
-
-    sending = asyncio.create_task(send_without_end())
+    piece, sent = b"10000\r\n" + b" " * 0x10000 + b"\r\n", 0
+    while sent < 2 * MIB:
+        writer.write(piece)
+        await writer.drain()
+        sent += len(piece)
     answer = await reader.readuntil(b"\r\n\r\n")
     assert answer.startswith(b"HTTP/1.1 413 ")
-    # What is drained so that the answer arrives, and what waits in the buffers of both ends.
-    assert await sending < 64 * MIB
+    # The service throws away what still comes, so that the answer arrives, but it does not do so for ever.
+    with contextlib.suppress(ConnectionError):
+        while sent < 64 * MIB:
+            writer.write(piece)
+            await writer.drain()
+            sent += len(piece)
+    # With what waits in the buffers of both ends.
+    assert sent < 64 * MIB
 
 
 async def test_a_body_that_is_announced_too_large_is_not_waited_for(admin: Admin) -> None:
