@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import sys
-from typing import Any
+from typing import NoReturn
 
 import click
 
 from conformance import __version__
 from conformance.cli.lazy import LazyGroup
+from conformance.cli.output import going_on_unheard
 from conformance.model.errors import ExitCode, MeshmarkError
 
 __all__ = ["main"]
@@ -46,18 +47,21 @@ def meshmark() -> None:
     """
 
 
-def main(arguments: list[str] | None = None) -> Any:
+def main(arguments: list[str] | None = None) -> NoReturn:
     """Run the command line; every known error becomes its message and its exit code, never a stack trace."""
+    with going_on_unheard():
+        sys.exit(_exit_code(arguments))
+
+
+def _exit_code(arguments: list[str] | None) -> int:
     try:
         code = meshmark.main(args=arguments, prog_name="meshmark", standalone_mode=False)
-    except click.exceptions.Abort:
-        sys.exit(ExitCode.INTERRUPTED)
-    except KeyboardInterrupt:
-        sys.exit(ExitCode.INTERRUPTED)
+    except (click.exceptions.Abort, KeyboardInterrupt):
+        return ExitCode.INTERRUPTED
     except click.ClickException as problem:
         problem.show()
-        sys.exit(ExitCode.USAGE)
+        return ExitCode.USAGE
     except MeshmarkError as problem:
         click.echo(f"meshmark: {problem}", err=True)
-        sys.exit(problem.exit_code)
-    sys.exit(int(code or 0))
+        return problem.exit_code
+    return int(code or 0)

@@ -163,9 +163,7 @@ async def _serve(wanted: Wanted, guard: Guard, ready: asyncio.Event, interrupted
         _say_ready(mesh, page.url)
         ready.set()
         await mesh.members.unless_dead(_until(interrupted, mesh))
-        # Ctrl-C has ended a pager or `tee` as well, and that must not change how this ends.
-        with suppress(BrokenPipeError):
-            click.echo("stopping")
+        click.echo("stopping")
 
 
 def _say_ready(mesh: ReferenceMesh, page: str) -> None:
