@@ -47,10 +47,13 @@ class _Unheard:
 def going_on_unheard() -> Iterator[None]:
     """Both outputs, until the end of the block."""
     heard = sys.stdout, sys.stderr
-    sys.stdout, sys.stderr = (cast(TextIO, _Unheard(stream)) for stream in heard)
+    # Python has no stream at all where it was started with one closed (`>&-`).
+    unheard = [_Unheard(stream) if stream is not None else None for stream in heard]
+    sys.stdout, sys.stderr = (cast(TextIO, stream) for stream in unheard)
     try:
         yield
     finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
+        for stream in unheard:
+            if stream is not None:
+                stream.flush()
         sys.stdout, sys.stderr = heard

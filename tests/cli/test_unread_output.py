@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
+
 import pytest
-from workplace import Workplace, results
+from workplace import COMMAND, Workplace, results
 
 
 @pytest.mark.parametrize("unbuffered", ["", "1"])
@@ -35,3 +37,8 @@ def test_every_command_keeps_its_exit_code(
     process.stdout.close()
     process.stderr.close()
     assert process.wait(timeout=60) == code
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-"])
+def test_what_was_closed_from_the_start_does_not_matter(closed: str):
+    assert subprocess.run(["sh", "-c", f"'{COMMAND}' --version {closed}"], timeout=60, check=False).returncode == 0
