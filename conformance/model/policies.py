@@ -115,7 +115,7 @@ class MeshPolicy:
         minimum_tls: `1.3`, or `1.2` where older peers have to be borne.
         topology: where security servers stand.
         authentication: whether the authentication service is asked about each call.
-        authentication_timeout_s: no answer of it by then is a refusal.
+        authentication_timeout_s: no answer of it by then is a refusal; the limit service has as long.
         issuers: whose tokens count.
         tracing_percent: the share of calls without a sampling decision of their own that are traced.
         federation: other trust domains.

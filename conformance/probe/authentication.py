@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from conformance.mesh import Arrival, Mesh, silent_service
-from conformance.model.policies import MemberPolicy
+from conformance.model.policies import MemberPolicy, MeshPolicy
 from conformance.pki.tokens import TokenAuthority
 from conformance.probe.exchange import Exchange
 from conformance.system.deadlines import time_limit
@@ -21,6 +21,8 @@ from conformance.system.deadlines import time_limit
 __all__ = ["Authentication", "DecisionSeen"]
 
 REQUEST_ID = "x-request-id"
+SHORT_S = 1.0
+"""Of the declared limit while the service hangs."""
 
 
 @dataclass(frozen=True)
@@ -99,11 +101,20 @@ class Authentication:
         """Somebody listens, takes every question and answers none until the end of the block.
 
         A service that kept questions would not do: it knows the limit that the security server has set, and gives up
-        at the same moment.
+        at the same moment. The declared limit is short meanwhile, so that nobody has to wait for the usual one; where
+        that is not taken, the usual one counts.
         """
-        async with self.down():
-            with silent_service(self._governance.authentication_address):
-                yield
+        usual = self._governance.configuration.mesh
+        await self._declare(replace(usual, authentication_timeout_s=SHORT_S), note="a check shortens a limit")
+        try:
+            async with self.down():
+                with silent_service(self._governance.authentication_address):
+                    yield
+        finally:
+            await self._declare(usual, note="a check takes back a limit")
+
+    async def _declare(self, mesh: MeshPolicy, *, note: str) -> None:
+        await self._governance.settled(await self._governance.commit(mesh, note=note))
 
     # ------------------------------------------------------------------ what counts for all services
 

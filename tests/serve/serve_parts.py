@@ -66,6 +66,7 @@ class ReferenceSystem:
         self._runtime = ProcessRuntime(installed_binary(), self._guard)
         self._exits = AsyncExitStack()
         self._started = 0
+        self._access_log = folder / "access.log"
 
     async def __aenter__(self) -> ReferenceSystem:
         self._exits.callback(self._guard.close)
@@ -79,6 +80,9 @@ class ReferenceSystem:
 
     async def __aexit__(self, *_: object) -> None:
         await self._exits.aclose()
+        # For whoever has to find out why a test failed: pytest shows it then only.
+        if self._access_log.exists():
+            print(*self._access_log.read_text().splitlines()[-20:], sep="\n")
 
     # ------------------------------------------------------------------ credentials
 
@@ -133,7 +137,7 @@ class ReferenceSystem:
             *machines,
             # By name and by address.
             *("--authentication", f"{'localhost' if name == 'one' else '127.0.0.1'}:{authentication.port}"),
-            *("--access-log", "/dev/null"),
+            *("--access-log", str(self._access_log)),
             *("--name", name),
             port=port,
         )
@@ -209,7 +213,9 @@ class ReferenceSystem:
         }
 
     def first_policies(self) -> list[Mapping[str, Any]]:
-        return [self.member("caller", calls=["echo"]), self.member("registry"), self.service()]
+        # A busy machine must not look like a refusal.
+        mesh = {"kind": "mesh", "name": "mesh", "authentication_timeout_s": PATIENCE_S}
+        return [mesh, self.member("caller", calls=["echo"]), self.member("registry"), self.service()]
 
 
 async def _echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

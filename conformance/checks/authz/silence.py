@@ -118,9 +118,10 @@ async def closes_when_service_hangs(probe: Probe) -> None:
     async with probe.authentication.hanging():
         made = await asyncio.gather(*(straight(probe) for _ in range(AT_ONCE)))
         timeouts = (await probe.statistics(f"^{TIMEOUTS}$")).get(TIMEOUTS, 0) - before
+        declared_s = probe.authentication.timeout_s
     calls = [await see(probe, f"call {number}", exchange) for number, exchange in enumerate(made, 1)]
     observed: dict[str, Any] = {each.what: each.to_json() for each in calls}
-    observed |= {"timeouts": timeouts, "declared timeout": probe.authentication.timeout_s}
+    observed |= {"timeouts": timeouts, "declared timeout": declared_s}
     probe.record("calls while it hangs", EvidenceKind.EXCHANGE, observed)
     await require_service_back(probe, "served afterwards")
     waiting = [each for each in calls if each.exchange.status is None]

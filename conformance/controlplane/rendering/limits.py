@@ -4,7 +4,8 @@ Local ones are token buckets of the provider's security server, one for each lim
 rule names. They stand on the service, not on its routes: each place has buckets of its own. A new policy version fills
 them again. Global ones are asked of the limit service, which learns the limit itself from the descriptor: entries
 `service`, `path` (in words), `requests`, `per_s` and, for a limit per caller, `caller`. Without an answer of the limit
-service the call is refused, or else to overload it would lift the limits.
+service, in the time that the authentication service has, too, the call is refused, or else to overload it would lift
+the limits.
 """
 
 from __future__ import annotations
@@ -35,7 +36,6 @@ LIMITED: Resource = {
     "append_action": "OVERWRITE_IF_EXISTS_OR_ADD",
 }
 UNBOUNDED: Resource = {"max_tokens": 2**32 - 1, "tokens_per_fill": 2**32 - 1, "fill_interval": "0.050s"}
-LIMIT_SERVICE_TIMEOUT_S = 0.5
 CALLER: Resource = {
     "extension": {
         "name": "envoy.rate_limit_descriptors.expr",
@@ -90,7 +90,7 @@ def global_limit_filter(surroundings: Surroundings) -> list[Resource]:
         "domain": DOMAIN,
         "failure_mode_deny": True,
         "status_on_error": {"code": "ServiceUnavailable"},
-        "timeout": seconds(LIMIT_SERVICE_TIMEOUT_S),
+        "timeout": seconds(surroundings.mesh.authentication_timeout_s),
         "enable_x_ratelimit_headers": "DRAFT_VERSION_03",
         "rate_limit_service": {
             "transport_api_version": "V3",

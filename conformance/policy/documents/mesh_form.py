@@ -95,7 +95,7 @@ class MeshForm(Form):
     authentication: bool = True
     """Whether the authentication service is asked about each call."""
     authentication_timeout_s: words.Seconds = 1.0
-    """No answer of it by then is a refusal, in seconds."""
+    """No answer of it by then is a refusal, in seconds; the limit service has as long."""
     issuers: Items[TokenIssuer] = ()
     """Whose tokens count."""
     tracing_percent: words.Percent = 100.0
