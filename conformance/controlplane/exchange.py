@@ -24,8 +24,8 @@ class Batch:
     """The content of one response.
 
     `whole` lists every wanted resource (absence means removal, and `removed` is implied). `novel` are those that the
-    client did not have like this. `transitional`: what was removed is still listed, because something else of the same
-    change has to arrive first.
+    client did not have like this. `transitional`: there is more to come of the same state, as of a change of which
+    something else has to arrive first, so what was removed is still listed.
     """
 
     resources: Mapping[str, Resource]
@@ -47,7 +47,7 @@ class Rejection:
 
 @dataclass(slots=True)
 class Sent:
-    """The last response that went out. `names` and `removed` are what it held; empty once it is answered."""
+    """A response that went out, and what it held."""
 
     nonce: str
     version: Version

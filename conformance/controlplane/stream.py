@@ -89,8 +89,8 @@ class Stream:
             subscription = self.subscriptions[kind] = Subscription(kind, self._dialect)
         departed = self._node.departed(kind) if first else {}
         available = self._node.snapshot.resources[kind] if self._node.known else None
+        self._note_answer(kind, subscription, request)
         if self._dialect is Dialect.DELTA:
-            self._note_answer(kind, subscription, request)
             subscription.ask_delta(
                 request.resource_names_subscribe,
                 request.resource_names_unsubscribe,
@@ -99,11 +99,10 @@ class Stream:
             )
         elif first or subscription.is_current(request.response_nonce):
             # With a stale nonce the client has not seen the last response: its next request says all of this again.
-            self._note_answer(kind, subscription, request)
             current = self._node.snapshot.versions[kind]
             up_to_date = first and request.version_info == str(current)
-            if request.version_info and not up_to_date:
-                subscription.inherit(departed)
+            if first and request.version_info and not up_to_date:
+                subscription.inherit(departed, available)
             subscription.ask(request.resource_names, available, current if up_to_date else None)
         if first:
             subscription.inherit_refusals(self._node.refused(kind))
@@ -236,7 +235,7 @@ class Stream:
 
     def _has_to_keep(self, kind: ResourceType, now: float) -> bool:
         """Whether it is too early to take something of this type away."""
-        if any(self.subscriptions[each].refused for each in REFERRERS[kind] if each in self.subscriptions):
+        if any(self.subscriptions[each].is_disputed for each in REFERRERS[kind] if each in self.subscriptions):
             # The last good configuration stays in force, and may need what the refused one does not.
             return True
         return self._has_to_wait((kind, "removals"), self._may_be_referred_to(kind, now), now)

@@ -5,10 +5,15 @@ that the client has to be told are not there; a batch that was taken is due agai
 So a client that is behind never queues more than the newest state. What the client refused counts as refused, name by
 name, until it accepts a response that holds it or takes it away: most responses hold only what changed. Rules:
 https://www.envoyproxy.io/docs/envoy/latest/api-docs/xds_protocol.
+
+A refused response does not say which of its resources is at fault, and the client may have taken some of the others and
+left the rest: Envoy stops at the first bad route configuration. So they are suspects, which are sent again in halves,
+until each is accepted, or refused by itself. Only a listing of everything (state of the world) cannot be divided.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Collection, Iterable, Mapping
 
 from conformance.controlplane.exchange import Batch, Dialect, Rejection, Sent
@@ -21,6 +26,10 @@ WILDCARD = "*"
 # How long later types wait for an answer to earlier ones. Envoy withholds it while clusters warm; a cluster that never
 # gets warm must not keep a policy from being enforced.
 PATIENCE_S = 2.0
+# Of the responses that nobody has answered. One that is older has been superseded many times.
+UNSETTLED_KEPT = 8
+# In place of the digest of what the client has.
+UNKNOWN = ""
 
 
 class Subscription:
@@ -42,8 +51,12 @@ class Subscription:
         self._repeat: set[str] = set()
         self._gone: set[str] = set()
         self._departing: dict[str, Resource] = {}
-        self._last_sent: Sent | None = None
-        self._outstanding = False
+        self._suspects: set[str] = set()
+        self._halves: deque[list[str]] = deque()
+        """Groups of suspects; some may not be suspects any more."""
+        self._last_nonce: str | None = None
+        self._unsettled: dict[str, Sent] = {}
+        """Responses without an answer, oldest first: mostly one. Later ones go out when patience has run out."""
 
     # -- what the client asks ------------------------------------------------------------------------------------------
 
@@ -127,6 +140,8 @@ class Subscription:
         for name in names:
             resource = available.get(name)
             if resource is not None:
+                if name in self._suspects:
+                    continue  # It is sent again anyway.
                 if anew:
                     self._repeat.add(name)
                 if anew or self._held.get(name) != resource.digest:
@@ -143,13 +158,19 @@ class Subscription:
         if new is not None:
             self._gone.discard(name)
             self._departing.pop(name, None)
+            if name in self._suspects:
+                return  # What is sent again is what there is by then.
             if self._held.get(name) != new.digest:
                 self._due.add(name)
             elif name not in self._repeat:
                 self._due.discard(name)
-            return
+        else:
+            self._note_removal(name, old)
+
+    def _note_removal(self, name: str, old: Resource | None) -> None:
         self._due.discard(name)
         self._repeat.discard(name)
+        self._suspects.discard(name)
         if self.dialect is Dialect.DELTA:
             if name in self._held or name in self.names:
                 self._gone.add(name)
@@ -163,8 +184,10 @@ class Subscription:
             self._held.pop(name, None)
             self.refused.pop(name, None)
 
-    def inherit(self, departing: Mapping[str, Resource]) -> None:
-        """A client that reconnects still has these, though they were removed meanwhile."""
+    def inherit(self, departing: Mapping[str, Resource], available: Mapping[str, Resource] | None) -> None:
+        """A client that reconnects still has what was removed meanwhile, and may have what there is, or some of it."""
+        if self._lists_whole and available is not None:
+            self._held = dict.fromkeys(available, UNKNOWN)
         for name, resource in departing.items():
             self._held[name] = resource.digest
             self._gone.add(name)
@@ -194,12 +217,12 @@ class Subscription:
     @property
     def is_due(self) -> bool:
         """Whether there is anything to tell the client."""
-        return bool(self._due or self._gone or self._unanswered)
+        return bool(self._due or self._gone or self._suspects or self._unanswered)
 
     @property
     def has_news(self) -> bool:
         """Whether resources, or the first answer, are due; removals alone are not news."""
-        return bool(self._due) or self._unanswered
+        return bool(self._due or self._suspects) or self._unanswered
 
     @property
     def has_removals(self) -> bool:
@@ -208,32 +231,46 @@ class Subscription:
 
     def awaits_answer(self, now: float) -> bool:
         """Whether the client has yet to answer the last response, and patience has not run out."""
-        return self._outstanding and self._last_sent is not None and now < self._last_sent.patience_until
+        return bool(self._unsettled) and now < self._newest_unsettled.patience_until
 
     @property
     def patience_until(self) -> float | None:
         """When waiting for the outstanding answer ends."""
-        return self._last_sent.patience_until if self._outstanding and self._last_sent else None
+        return self._newest_unsettled.patience_until if self._unsettled else None
+
+    @property
+    def _newest_unsettled(self) -> Sent:
+        return next(reversed(self._unsettled.values()))
+
+    @property
+    def is_disputed(self) -> bool:
+        """Whether the client has refused something, and so may go on with what it had before."""
+        return bool(self.refused or self._suspects)
 
     def take(self, available: Mapping[str, Resource], *, hold_removals: bool) -> Batch | None:
         """What to send now, if anything; from then on the client counts as having it."""
         if not self.has_news and (hold_removals or not self._gone):
             return None
-        novel = [available[name] for name in self._due if self._held.get(name) != available[name].digest]
+        removing = bool(self._gone) and not hold_removals
+        names = self._due
+        if not (self._due or removing or self._unanswered):
+            names = self._next_suspects()
+        novel = [available[name] for name in names if self._held.get(name) != available[name].digest]
         if self._lists_whole:
             listed = available if self.wildcard else {name: available[name] for name in self.names if name in available}
             if hold_removals and self._departing:
                 listed = {**self._departing, **listed}
         else:
-            listed = {name: available[name] for name in self._due}
+            listed = {name: available[name] for name in names}
         removed: list[str] = []
-        transitional = hold_removals and bool(self._gone)
-        if not transitional:
+        transitional = bool(self._gone or self._suspects)
+        if removing:
             removed = sorted(self._gone)
             for name in self._gone:
                 self._held.pop(name, None)
             self._gone.clear()
             self._departing.clear()
+            transitional = bool(self._suspects)
         for resource in novel:
             self._held[resource.name] = resource.digest
         self._due.clear()
@@ -245,34 +282,68 @@ class Subscription:
 
     def sent(self, nonce: str, version: Version, now: float, batch: Batch) -> None:
         """A response went out."""
-        self._last_sent = Sent(
+        self._last_nonce = nonce
+        self._unsettled[nonce] = Sent(
             nonce, version, batch.transitional, batch.resources.keys(), batch.removed, now + PATIENCE_S
         )
-        self._outstanding = True
+        if len(self._unsettled) > UNSETTLED_KEPT:
+            del self._unsettled[next(iter(self._unsettled))]
         self.withheld = False
 
     def is_current(self, nonce: str) -> bool:
         """Whether `nonce` is that of the last response (or empty, while there was none)."""
-        return nonce == self._last_sent.nonce if self._last_sent else True
+        return self._last_nonce is None or nonce == self._last_nonce
 
     def answered(self, nonce: str, rejection: tuple[int, str] | None, at: float) -> Version | None:
-        """An ACK (`rejection` is None) or a NACK. Returns the version concerned; None: not to the last response."""
-        sent = self._last_sent
-        if not self._outstanding or sent is None or nonce != sent.nonce:
+        """An ACK (`rejection` is None) or a NACK. Returns the version concerned; None: to no response that still waits
+        for one.
+        """
+        sent = self._unsettled.get(nonce)
+        if sent is None:
             return None
-        self._outstanding = False
-        if rejection is not None:
-            refusal = Rejection(sent.version, *rejection, at)
-            self.refused |= {name: refusal for names in (sent.names, sent.removed) for name in names}
-        else:
+        # Answers come in the order of the responses.
+        for earlier in list(self._unsettled):
+            del self._unsettled[earlier]
+            if earlier == nonce:
+                break
+        # What was sent once more is judged by the answer to that.
+        names, removed = (
+            [name for name in each if not any(later.holds(name) for later in self._unsettled.values())]
+            for each in (sent.names, sent.removed)
+        )
+        if rejection is None:
             if self._lists_whole:
                 self.refused.clear()
             elif self.refused:
-                self.refused = {name: why for name, why in self.refused.items() if not sent.holds(name)}
+                accepted = {*names, *removed}
+                self.refused = {name: why for name, why in self.refused.items() if name not in accepted}
             if not sent.transitional:
                 self.acked = sent.version
-        sent.names = sent.removed = ()
+        elif names and len(names) + len(removed) > 1 and not self._lists_whole:
+            self._suspect(names, removed)
+        else:
+            refusal = Rejection(sent.version, *rejection, at)
+            self.refused |= {name: refusal for each in (names, removed) for name in each}
         return sent.version
+
+    def _suspect(self, names: Collection[str], removed: Collection[str]) -> None:
+        """One of these is at fault. What has changed since is due anyway; what goes goes by itself."""
+        again = sorted(
+            name for name in names if name in self._held and name not in self._due and name not in self._gone
+        )
+        self._held |= dict.fromkeys(again, UNKNOWN)
+        self._suspects.update(again)
+        middle = len(again) // 2
+        self._halves += [half for half in (again[:middle], again[middle:]) if half]
+        self._gone.update(name for name in removed if name not in self._due)
+
+    def _next_suspects(self) -> set[str]:
+        """Some of them, which are none from now on."""
+        found: set[str] = set()
+        while self._halves and not found:
+            found = self._suspects.intersection(self._halves.popleft())
+        self._suspects -= found
+        return found
 
     def refusal_of(self, wanted: Version, names: Collection[str]) -> Rejection | None:
         """Why the client refused one of these as of `wanted` or of later; empty `names` stand for all that it has."""
@@ -289,12 +360,12 @@ class Subscription:
         """
         if self.acked is not None and self.acked >= wanted:
             return True
-        return not (self.has_news or self._gone or self._outstanding or self.withheld)
+        return not (self.has_news or self._gone or self._unsettled or self.withheld)
 
     def _is_pending(self, name: str) -> bool:
-        if name in self._due or name in self._gone:
+        if name in self._due or name in self._gone or name in self._suspects:
             return True
-        return self._outstanding and self._last_sent is not None and self._last_sent.holds(name)
+        return any(sent.holds(name) for sent in self._unsettled.values())
 
     def _known_names(self) -> set[str]:
         return self.names | set(self._held) | self._due | self._gone
@@ -306,3 +377,4 @@ class Subscription:
         self._due.discard(name)
         self._repeat.discard(name)
         self._gone.discard(name)
+        self._suspects.discard(name)

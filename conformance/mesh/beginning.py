@@ -21,8 +21,8 @@ from conformance.pki import TrustDomain
 __all__ = ["Beginning"]
 
 PATIENT_S = 5.0
-"""Here the authentication service is a part of the runner. A machine that stands still for a moment must not look like a
-refusal, and a request has twice as long."""
+"""Here the authentication service is a part of the runner. A machine that stands still for a moment must not look like
+a refusal, and a request has twice as long."""
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+from functools import partial
 
+import httpx
 import pytest
 from xds_parts import (
     CLUSTER,
@@ -39,8 +41,8 @@ WARM_WITHIN_S = 8.0
 HELLO = world(listener=listener(), route=routes())
 
 
-def twice_the_same_domain():
-    bad = routes(body="never")
+def twice_the_same_domain(name="routes"):
+    bad = routes(body="never", name=name)
     bad["virtual_hosts"].append({**bad["virtual_hosts"][0], "name": "another"})
     return bad
 
@@ -104,6 +106,33 @@ async def test_a_rejection_is_surfaced_and_the_last_good_configuration_stays(mes
     await mesh.apply("node", merged(HELLO, world(route=routes(body="mended"))))
     await mesh.answers(proxy, "mended")
     assert mesh.control_plane.status("node").types[ROUTE].rejection is None
+
+
+async def test_what_was_sent_together_with_something_bad_is_in_force_all_the_same(mesh: Mesh, api_type):
+    names = [f"routes-{number}" for number in range(5)]
+    listeners = {LISTENER: {name: listener(route=name) | {"name": name} for name in names}}
+    proxy = await mesh.proxy("node", api_type)
+    await mesh.apply("node", merged(listeners, {ROUTE: {name: routes(body="before", name=name) for name in names}}))
+    addresses = await proxy.admin.listeners()
+
+    async def answers() -> dict[str, str]:
+        async with httpx.AsyncClient(trust_env=False) as http:
+            return {name: (await http.get("http://{}:{}/".format(*addresses[name]))).text for name in names}
+
+    async def answer_with(wanted: dict[str, str]) -> bool:
+        return await answers() == wanted
+
+    for bad in names:
+        before = await answers()
+        text = f"all but {bad}"
+        changed = {name: routes(body=text, name=name) for name in names} | {bad: twice_the_same_domain(bad)}
+        with pytest.raises(Rejected, match="single wildcard domain"):
+            await mesh.apply("node", merged(listeners, {ROUTE: changed}))
+        wanted = dict.fromkeys(names, text) | {bad: before[bad]}
+        await until(partial(answer_with, wanted), what="all changes but one are in force", timeout=WITHIN_S)
+        assert mesh.control_plane.status("node").types[ROUTE].refused == {bad}
+        await mesh.apply("node", merged(listeners, {ROUTE: changed | {bad: routes(body=text, name=bad)}}))
+        await until(partial(answer_with, dict.fromkeys(names, text)), what="all are in force", timeout=WITHIN_S)
 
 
 async def test_traffic_survives_a_stopped_control_plane_and_changes_made_meanwhile_arrive(mesh: Mesh, api_type):

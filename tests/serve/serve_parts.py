@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import re
 import secrets
@@ -25,6 +26,8 @@ from conformance.policy.client import PolicyAdminClient
 from conformance.system.deadlines import until
 from conformance.system.guard import Guard
 from conformance.system.processes import ChildProcess
+
+log = logging.getLogger(__name__)
 
 MESHMARK = [sys.executable, "-m", "conformance.cli"]
 PATIENCE_S = 60.0
@@ -82,7 +85,7 @@ class ReferenceSystem:
         await self._exits.aclose()
         # For whoever has to find out why a test failed: pytest shows it then only.
         if self._access_log.exists():
-            print(*self._access_log.read_text().splitlines()[-20:], sep="\n")
+            log.warning("%s", "\n".join(self._access_log.read_text().splitlines()[-20:]))
 
     # ------------------------------------------------------------------ credentials
 
