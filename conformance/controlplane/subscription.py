@@ -13,12 +13,12 @@ until each is accepted, or refused by itself. Only a listing of everything (stat
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Collection, Iterable, Mapping
 
 from conformance.controlplane.exchange import Batch, Dialect, Rejection, Sent
 from conformance.controlplane.resources import Resource, ResourceType
 from conformance.controlplane.snapshot import Version
+from conformance.controlplane.suspects import Suspects
 
 __all__ = ["PATIENCE_S", "Subscription"]
 
@@ -51,9 +51,7 @@ class Subscription:
         self._repeat: set[str] = set()
         self._gone: set[str] = set()
         self._departing: dict[str, Resource] = {}
-        self._suspects: set[str] = set()
-        self._halves: deque[list[str]] = deque()
-        """Groups of suspects; some may not be suspects any more."""
+        self._suspects = Suspects()
         self._last_nonce: str | None = None
         self._unsettled: dict[str, Sent] = {}
         """Responses without an answer, oldest first: mostly one. Later ones go out when patience has run out."""
@@ -254,7 +252,7 @@ class Subscription:
         removing = bool(self._gone) and not hold_removals
         names = self._due
         if not (self._due or removing or self._unanswered):
-            names = self._next_suspects()
+            names = self._suspects.take()
         novel = [available[name] for name in names if self._held.get(name) != available[name].digest]
         if self._lists_whole:
             listed = available if self.wildcard else {name: available[name] for name in self.names if name in available}
@@ -328,22 +326,10 @@ class Subscription:
 
     def _suspect(self, names: Collection[str], removed: Collection[str]) -> None:
         """One of these is at fault. What has changed since is due anyway; what goes goes by itself."""
-        again = sorted(
-            name for name in names if name in self._held and name not in self._due and name not in self._gone
-        )
-        self._held |= dict.fromkeys(again, UNKNOWN)
-        self._suspects.update(again)
-        middle = len(again) // 2
-        self._halves += [half for half in (again[:middle], again[middle:]) if half]
+        there = [name for name in names if name in self._held and name not in self._gone]
+        self._held |= dict.fromkeys(there, UNKNOWN)
+        self._suspects.add(name for name in there if name not in self._due)
         self._gone.update(name for name in removed if name not in self._due)
-
-    def _next_suspects(self) -> set[str]:
-        """Some of them, which are none from now on."""
-        found: set[str] = set()
-        while self._halves and not found:
-            found = self._suspects.intersection(self._halves.popleft())
-        self._suspects -= found
-        return found
 
     def refusal_of(self, wanted: Version, names: Collection[str]) -> Rejection | None:
         """Why the client refused one of these as of `wanted` or of later; empty `names` stand for all that it has."""
