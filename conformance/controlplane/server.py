@@ -211,6 +211,10 @@ class ControlPlane:
             detail="\n".join(node.missing_of(version)),
         )
 
+    def missing(self, node_id: str, version: AppliedVersion) -> list[str]:
+        """In words, what is still missing until a version that the node has not refused is acknowledged."""
+        return self._seen(node_id).missing_of(version)
+
     @contextmanager
     def outcomes(self) -> Iterator[Outcomes]:
         """Follow what becomes of all that is set, for any node, within the block: iterate over what it gives.

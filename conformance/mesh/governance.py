@@ -154,15 +154,21 @@ class Governance:
 
     async def reunion(self) -> Propagation:
         """Wait until every security server has found the control plane again and acknowledged what it has for it."""
-        versions = {}
-        for name, told in self.configuration.sent.items():
-            types = self.control_plane.status(name).types
-            names: dict[ResourceType, set[str]] = {}
-            for kind, resource in told:
-                names.setdefault(kind, set()).add(resource)
-            current = {kind: types[kind].current for kind in names}
-            versions[name] = AppliedVersion(name, current, {kind: frozenset(named) for kind, named in names.items()})
+        versions = {name: self._everything_of(name) for name in self.configuration.sent}
         return await self.acknowledgements(versions, timeout=self._timeouts.reconnect)
+
+    def _everything_of(self, name: str) -> AppliedVersion:
+        """All that a security server has been told."""
+        types = self.control_plane.status(name).types
+        names: dict[ResourceType, set[str]] = {}
+        for kind, resource in self.configuration.sent[name]:
+            names.setdefault(kind, set()).add(resource)
+        current = {kind: types[kind].current for kind in names}
+        return AppliedVersion(name, current, {kind: frozenset(named) for kind, named in names.items()})
+
+    def _awaited_from(self, name: str) -> str:
+        missing = self.control_plane.missing(name, self._everything_of(name)) if name in self.configuration.sent else []
+        return "; ".join(["pending", *missing])
 
     def _begin(self) -> None:
         self.control_plane = ControlPlane(behaviour=self._modifiers.behaviour())
@@ -233,7 +239,7 @@ class Governance:
 
         with suppress(DeadlineExceeded):
             await until(answered, what="every security server concerned has answered", timeout=limit)
-        silent = {each.proxy: "pending" for each in reports if each.state is ProxyState.PENDING}
+        silent = {each.proxy: self._awaited_from(each.proxy) for each in reports if each.state is ProxyState.PENDING}
         try:
             async with time_limit(limit):
                 await self.authentication.at_version(version)
