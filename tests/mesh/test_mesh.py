@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import socket
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
@@ -11,6 +12,8 @@ import httpx
 import pytest
 from workplace import Workplace
 
+from conformance.controlplane.behaviour import Behaviour
+from conformance.controlplane.resources import Resource, ResourceType
 from conformance.envoy.binary import installed_binary
 from conformance.envoy.process import ProcessRuntime
 from conformance.mesh import BYSTANDER, CALLER, WITNESS, Applications, Mesh, Modifier
@@ -227,3 +230,31 @@ async def test_whoever_keeps_policies_and_reports_on_them_can_be_replaced(start_
         await mesh.apply(mesh.policies[BYSTANDER].changed())
     assert seen[0] == "store"
     assert {"things", BYSTANDER, CALLER} == set(seen[1:])
+
+
+class TellsNothing(Behaviour):
+    """Sends no response, once it is told so."""
+
+    silent = False
+
+    def may_send(
+        self, node_id: str, kind: ResourceType, resources: Mapping[str, Resource]
+    ) -> Mapping[str, Resource] | None:
+        return None if self.silent else resources
+
+
+async def test_of_a_security_server_that_does_not_answer_it_is_said_what_is_missing(start_mesh: StartMesh) -> None:
+    behaviour = TellsNothing()
+
+    class Misbehaving(Modifier):
+        def behaviour(self) -> Behaviour:
+            return behaviour
+
+    async with start_mesh(Misbehaving()) as mesh:
+        behaviour.silent = True
+        version = await mesh.announce(mesh.policies[WITNESS].changed(access=()))
+        propagation = await mesh.governance.settled(version, timeout=0.5)
+        assert not propagation.acknowledged
+        assert re.fullmatch(
+            r"pending; ROUTE: \d+\.\d+ wanted, last acknowledged \d+\.\d+", propagation.unacknowledged["things"]
+        )
