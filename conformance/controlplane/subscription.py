@@ -26,7 +26,7 @@ WILDCARD = "*"
 # How long later types wait for an answer to earlier ones. Envoy withholds it while clusters warm; a cluster that never
 # gets warm must not keep a policy from being enforced.
 PATIENCE_S = 2.0
-# Of the responses that nobody has answered. One that is older has been superseded many times.
+# Of the responses that nobody has answered; what an older one held is sent again.
 UNSETTLED_KEPT = 8
 # In place of the digest of what the client has.
 UNKNOWN = ""
@@ -285,7 +285,9 @@ class Subscription:
             nonce, version, batch.transitional, batch.resources.keys(), batch.removed, now + PATIENCE_S
         )
         if len(self._unsettled) > UNSETTLED_KEPT:
-            del self._unsettled[next(iter(self._unsettled))]
+            forgotten = self._unsettled.pop(next(iter(self._unsettled)))
+            if not self._lists_whole:
+                self._suspect(forgotten.names, forgotten.removed)
         self.withheld = False
 
     def is_current(self, nonce: str) -> bool:
@@ -315,7 +317,7 @@ class Subscription:
             elif self.refused:
                 accepted = {*names, *removed}
                 self.refused = {name: why for name, why in self.refused.items() if name not in accepted}
-            if not sent.transitional:
+            if not sent.transitional and not self._suspects:
                 self.acked = sent.version
         elif names and len(names) + len(removed) > 1 and not self._lists_whole:
             self._suspect(names, removed)

@@ -155,6 +155,8 @@ class Controller:
                 claims += [self._report(version, server, ProxyState.PENDING, since) for version in claimed]
             # A security server may have become another member's, or nobody's.
             self._control_plane.admission.judge_again()
+            # The streams first: proxies need not wait for the store.
+            await asyncio.sleep(0)
             await self._note(claims)
             self.taken = change.version
             self._news.set()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import multiprocessing
 import time
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ from multiprocessing.connection import Connection
 
 import click
 
+from conformance.controlplane.garbage import collect_seldom
 from conformance.mesh import CALLER, WITNESS, Mesh, Propagation
 from conformance.model.policies import Kind
 from conformance.model.policy import AccessRule, Endpoint, ServicePolicy
@@ -41,6 +43,9 @@ async def _enforcement() -> None:
             assert outbound is not None
             granted = mesh.policies[WITNESS]
             operator = await mesh.governance.policy_admin.client()
+            # As whatever runs a control plane does.
+            gc.freeze()
+            collect_seldom()
             with _caller(outbound) as caller:
                 await asyncio.to_thread(_answer_to, caller, 200)
                 for number in range(CHANGES):

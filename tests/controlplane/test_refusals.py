@@ -137,6 +137,29 @@ async def test_a_refusal_that_comes_after_a_later_response_is_heard(control_plan
     assert refused(control_plane, CLUSTER) == {"a"}
 
 
+async def test_who_accepts_a_later_response_has_not_accepted_what_was_refused_together_before(
+    control_plane: ControlPlane, client: RawClient
+):
+    control_plane.set_resources("node", clusters("a", "b", "c"))
+    stream = client.delta()
+    await stream.ask(CLUSTER)
+    await stream.ack(await stream.receive())
+    both = {(CLUSTER, name): cluster(name, connect_timeout="9s") for name in ("a", "c")}
+    bad = asyncio.ensure_future(control_plane.acknowledged("node", control_plane.update("node", both), WITHIN_S))
+    slow = await stream.receive()
+    control_plane.update("node", {(CLUSTER, "b"): cluster("b", connect_timeout="2s")})
+    later = await stream.receive()
+    await stream.ask(CLUSTER, nonce=slow.nonce, error="no good")
+    await stream.ack(later)
+    again = await stream.receive()
+    assert names_in(again) == ["a"]
+    await asyncio.wait([bad], timeout=SOON_S)
+    assert not bad.done()
+    await stream.ask(CLUSTER, nonce=again.nonce, error="nine is too long")
+    with pytest.raises(Rejected, match="nine is too long"):
+        await bad
+
+
 async def test_the_removal_of_what_was_refused_ends_it_once_it_is_acknowledged(
     control_plane: ControlPlane, client: RawClient
 ):
