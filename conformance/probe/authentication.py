@@ -21,7 +21,7 @@ from conformance.system.deadlines import time_limit
 __all__ = ["Authentication", "DecisionSeen"]
 
 REQUEST_ID = "x-request-id"
-SHORT_S = 1.0
+SHORT_S = 0.3
 """Of the declared limit while the service hangs."""
 
 
