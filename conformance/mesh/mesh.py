@@ -303,7 +303,8 @@ class Mesh:
         caller = self.governance.configuration.members[CALLER]
         wider = replace(caller, calls=(*caller.calls, *(policy.service for policy in policies)))
         provided = (replace(policy, provider=provider) for policy in policies)
-        version = await self.governance.commit(wider, *provided, note="a check adds a service")
+        # More than the policy admin service takes at once go one after the other: nobody calls what is not there yet.
+        version = await self.governance.commit(*provided, wider, note="a check adds a service")
         return await self.governance.settled(version, policy=policies[-1].version)
 
     def overlaid(self, *overlays: Overlay) -> AbstractContextManager[None]:

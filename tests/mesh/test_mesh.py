@@ -107,6 +107,22 @@ async def test_an_added_service_is_found_and_restore_takes_it_away(start_mesh: S
         await until(lambda: found(mesh, 404), what="the new service is gone", timeout=20)
 
 
+async def test_more_services_are_registered_than_the_policy_admin_service_takes_at_once(start_mesh: StartMesh):
+    async with start_mesh() as mesh:
+        witness = mesh.policies[WITNESS]
+        many = [
+            ServicePolicy(service=f"many-{number}", endpoints=witness.endpoints, access=witness.access)
+            for number in range(101)
+        ]
+        propagation = await mesh.register(*many, provider="things")
+        assert propagation.acknowledged
+        await until(lambda: answers(mesh, "/many-100/"), what="the last service answers", timeout=60)
+
+
+async def answers(mesh: Mesh, path: str) -> bool:
+    return await call(mesh, path) == 200
+
+
 async def found(mesh: Mesh, status: int) -> bool:
     return await call(mesh, "/added/") == status
 
