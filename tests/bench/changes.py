@@ -25,7 +25,7 @@ from tests.bench.meshes import guarded, mesh_of_reference
 __all__ = ["among_many", "enforcement"]
 
 CHANGES = 500
-FEW, MANY = 50, 10_000
+FEW, MANY = 50, 9_900
 REGISTERED_AT_ONCE = 500
 PAUSE_S = 0.002
 
