@@ -36,6 +36,10 @@ class Meshless(Run):
     def act(self, entry):
         """Nothing by default."""
 
+    def until_both_are_at_work(self):
+        while len(list(self.marks.iterdir())) < 2:
+            pass
+
     def close(self):
         (self.marks / f"closed-{os.getpid()}").touch()
 
@@ -73,6 +77,7 @@ def test_a_process_that_dies_hinders_the_run(tmp_path: Path):
     class Dying(Meshless):
         def act(self, entry):
             if os.getpid() != HERE:
+                self.until_both_are_at_work()
                 os.kill(os.getpid(), signal.SIGKILL)
             while self.trouble is None:
                 pass
@@ -89,6 +94,7 @@ def test_what_hinders_one_is_told_by_all(tmp_path: Path):
     class Hindered(Meshless):
         def act(self, entry):
             if os.getpid() != HERE:
+                self.until_both_are_at_work()
                 self.trouble = EnvironmentFault("no ports", where="here", next_step="free some", detail="all taken")
             while self.trouble is None:
                 pass
