@@ -21,9 +21,12 @@ from xds_parts import (
     world,
 )
 
-from conformance.controlplane.resources import ResourceType
+from conformance.controlplane.exchange import Dialect
+from conformance.controlplane.resources import ResourceType, encode
 from conformance.controlplane.server import ControlPlane, Rejected
+from conformance.controlplane.snapshot import Version, new_epoch
 from conformance.controlplane.status import EventKind
+from conformance.controlplane.subscription import Subscription
 from conformance.model.errors import DeadlineExceeded
 from conformance.system.deadlines import until
 
@@ -158,6 +161,32 @@ async def test_who_accepts_a_later_response_has_not_accepted_what_was_refused_to
     await stream.ask(CLUSTER, nonce=again.nonce, error="nine is too long")
     with pytest.raises(Rejected, match="nine is too long"):
         await bad
+
+
+def test_what_a_forgotten_response_held_is_sent_again():
+    """A client that answers nothing for long: its answer to the oldest response would not be understood any more."""
+    epoch = new_epoch()
+    subscription = Subscription(CLUSTER, Dialect.DELTA)
+    available = {f"c{number}": encode(CLUSTER, f"c{number}", cluster(f"c{number}")) for number in range(20)}
+    subscription.ask_delta([], [], {}, {})
+    for number, (name, resource) in enumerate(available.items()):
+        subscription.note_change(name, None, resource)
+        batch = subscription.take(available, hold_removals=False)
+        assert batch is not None
+        assert list(batch.resources) == [name]
+        subscription.sent(str(number), Version(epoch, number), 0.0, batch)
+    assert subscription.answered("0", (13, "no good"), 0.0) is None
+    assert subscription.answered("19", None, 0.0) == Version(epoch, 19)
+    assert not subscription.has_reached(Version(epoch, 0))
+    again: list[str] = []
+    number = 20
+    while (batch := subscription.take(available, hold_removals=False)) is not None:
+        again += batch.resources
+        subscription.sent(str(number), Version(epoch, number), 0.0, batch)
+        subscription.answered(str(number), (13, "no good") if "c0" in batch.resources else None, 0.0)
+        number += 1
+    assert "c0" in again
+    assert subscription.refused.keys() == {"c0"}
 
 
 async def test_the_removal_of_what_was_refused_ends_it_once_it_is_acknowledged(

@@ -252,7 +252,9 @@ class Conversation(RuleBasedStateMachine):
             if not disputed:
                 assert relevant.keys() == should.keys(), kind
                 assert self.stream.subscriptions[kind].has_reached(self.node.snapshot.versions[kind])
-            refused = self.node.status().types[kind].refused & should.keys()
+            status = self.node.status().types[kind]
+            assert (status.rejection is not None) == bool(status.refused)
+            refused = status.refused & should.keys()
             # A listing of everything is refused as a whole, and holds what is about to go, too.
             whole = disputed and kind.listed_whole and self.dialect is Dialect.STATE_OF_THE_WORLD
             assert bad <= refused if whole else bad == refused, kind

@@ -62,6 +62,10 @@ async def call(mesh: Mesh, path: str) -> int:
         return (await client.get(f"http://{outbound.host}:{outbound.port}{path}")).status_code
 
 
+async def answered(mesh: Mesh, path: str, status: int) -> bool:
+    return await call(mesh, path) == status
+
+
 async def test_calls_pass_policies_change_and_nothing_is_left(start_mesh: StartMesh, workplace: Workplace):
     async with start_mesh() as mesh:
         assert mesh.folder.stat().st_mode & 0o777 == 0o700
@@ -72,23 +76,15 @@ async def test_calls_pass_policies_change_and_nothing_is_left(start_mesh: StartM
         propagation = await mesh.apply(mesh.policies[WITNESS].changed(access=()))
         assert propagation.acknowledged
         assert propagation.servers == ("things",)
-        await until(lambda: refused(mesh), what="the call is refused", timeout=20)
+        await until(lambda: answered(mesh, "/witness/", 403), what="the call is refused", timeout=20)
         assert await call(mesh, "/things/things") == 200
 
         await mesh.restore()
-        await until(lambda: accepted(mesh), what="the call is let through again", timeout=20)
+        await until(lambda: answered(mesh, "/witness/", 200), what="the call is let through again", timeout=20)
 
         nowhere = await mesh.apply(mesh.policies[BYSTANDER].changed(timeout_s=9.0))
         assert set(nowhere.servers) == {BYSTANDER, CALLER}
     assert workplace.left() == []
-
-
-async def refused(mesh: Mesh) -> bool:
-    return await call(mesh, "/witness/") == 403
-
-
-async def accepted(mesh: Mesh) -> bool:
-    return await call(mesh, "/witness/") == 200
 
 
 async def test_an_added_service_is_found_and_restore_takes_it_away(start_mesh: StartMesh):
@@ -101,10 +97,10 @@ async def test_an_added_service_is_found_and_restore_takes_it_away(start_mesh: S
         propagation = await mesh.register(added, provider="things")
         assert propagation.acknowledged
         assert set(propagation.servers) == {"things", CALLER}
-        await until(lambda: found(mesh, 200), what="the new service answers", timeout=20)
+        await until(lambda: answered(mesh, "/added/", 200), what="the new service answers", timeout=20)
         await mesh.restore()
         assert "added" not in mesh.policies
-        await until(lambda: found(mesh, 404), what="the new service is gone", timeout=20)
+        await until(lambda: answered(mesh, "/added/", 404), what="the new service is gone", timeout=20)
 
 
 async def test_more_services_are_registered_than_the_policy_admin_service_takes_at_once(start_mesh: StartMesh):
@@ -116,15 +112,7 @@ async def test_more_services_are_registered_than_the_policy_admin_service_takes_
         ]
         propagation = await mesh.register(*many, provider="things")
         assert propagation.acknowledged
-        await until(lambda: answers(mesh, "/many-100/"), what="the last service answers", timeout=60)
-
-
-async def answers(mesh: Mesh, path: str) -> bool:
-    return await call(mesh, path) == 200
-
-
-async def found(mesh: Mesh, status: int) -> bool:
-    return await call(mesh, "/added/") == status
+        await until(lambda: answered(mesh, "/many-100/", 200), what="the last service answers", timeout=60)
 
 
 async def test_a_dead_security_server_is_noticed_by_whoever_waits(start_mesh: StartMesh):
